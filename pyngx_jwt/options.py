@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .features import PATHS, PREFIX
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Default file names: nginx's ``configure --...-path``.
 
     A relative path is taken from the prefix.
@@ -46,8 +45,7 @@ DIRECTORY = Layout(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """The command line of a server; paths are full, ``error_log`` "" is stderr."""
 
     prefix: str  # ends with "/"

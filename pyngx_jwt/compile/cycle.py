@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..conf.block import ConfBlock
 from ..conf.directive import MAIN
@@ -30,8 +30,7 @@ from .variables import declare_variables, located
 from .watched import watched_names
 
 
-@dataclass(frozen=True, slots=True)
-class MainSettings:
+class MainSettings(NamedTuple):
     """The main directives that concern processes; times in seconds, paths full."""
 
     daemon: bool
@@ -48,8 +47,7 @@ class MainSettings:
     watch: float  # quiet seconds before a change on disk is loaded, negative: it is not
 
 
-@dataclass(frozen=True, slots=True)
-class Cycle:
+class Cycle(NamedTuple):
     """A loaded configuration: what the process, the server and the linter read."""
 
     main: MainSettings

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from ..conf.scope import Scope
@@ -100,8 +99,7 @@ def _add_address(
 
 
 def _with_flags(listen: Listen, other: Listen) -> Listen:
-    return replace(
-        listen,
+    return listen._replace(
         ssl=listen.ssl or other.ssl,
         http2=listen.http2 or other.http2,
         proxy_protocol=listen.proxy_protocol or other.proxy_protocol,

@@ -50,7 +50,7 @@ def compile_location(level: Level, plans: Plans, around: Path) -> Location:
     path = (step_of(level), *around)
     for inner in level.levels:
         compile_location(inner, plans, path)
-    location.conf = level.__getitem__
+    location.level = level
     try:
         compile_core(level, location)
         location.log = level.scope.shared(Logs).of(level[MainConf])

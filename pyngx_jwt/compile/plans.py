@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from ..conf.block import ConfBlock
 from ..conf.context import Context
 from ..http.contexts import LOCATION
 from ..http.level import Level
@@ -136,8 +137,9 @@ def _build(builder: Builder[B], conf: Any, level: Level) -> B | None:
 def _around(level: Level) -> list[Level]:
     """The blocks whose confs its path tells of."""
     blocks: list[Level] = []
-    at: Any = level  # around the outermost is a block of another class
-    while isinstance(at, Level):
-        blocks.append(at)
+    at: ConfBlock | None = level
+    while at is not None:
+        if isinstance(at, Level):  # around the outermost is a block of another class
+            blocks.append(at)
         at = at.outer
     return [*blocks, *_parts(level)]

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..conf.block import ConfBlock
 from ..conf.directive import Conf, Directive
+from ..conf.entries import Entries
 from ..conf.known import declarations
 from ..conf.parse import END_BLOCK, Source, Statement
 from ..conf.running import IncludeNesting, run_block
@@ -71,7 +72,7 @@ class StatementReader:
         self.scope.statement = statement
         self.scope.watch.seen(statement, level)
         if directive.raw:
-            entries = self._entries(statement, source)
+            entries = Entries(statement, source, self.scope, self._included)
             directive.set(level[kind], *statement.args, entries=entries)
         elif directive.opens:
             self._open(statement, directive, kind, source, level)
@@ -108,17 +109,6 @@ class StatementReader:
         self.scope.watch.opened(inner)
         self.run(source, inner)
         opens.close(inner)
-
-    def _entries(self, block: Statement, source: Source) -> Iterator[Statement]:
-        while (entry := source.next_entry()) is not None and entry is not END_BLOCK:
-            assert isinstance(entry, Statement)
-            if entry.name == "include" and len(entry.args) == 1:
-                for included in self._included(entry):
-                    yield from self._entries(block, included)
-            else:
-                self.scope.statement = entry
-                self.scope.watch.seen_entry(entry, block)
-                yield entry
 
     def _find(
         self, statement: Statement, source: Source, level: ConfBlock

@@ -46,7 +46,7 @@ def _listens_of(level: StreamLevel) -> tuple[Listen, ...]:
 
 def _compile(level: StreamLevel, modules: tuple[AnyStreamModule, ...]) -> StreamServer:
     server, core = StreamServer(), level[StreamCoreConf]
-    server.name, server.conf = core.server_name_value, level.__getitem__
+    server.name, server.level = core.server_name_value, level
     server.log = level.scope.shared(Logs).of(level[MainConf])
     server.preread_buffer_size = core.preread_buffer_size
     server.preread_timeout = core.preread_timeout

@@ -80,6 +80,15 @@ class Source:
         """Reads the next entry of a block such as ``map`` or ``types``, where "{" is an error."""
         return self._next(entries=True)
 
+    def pairs(self) -> tuple[list[tuple[str, str]], int]:
+        """The next entries, as long as they are two words of plain characters, and where they
+        end; next_entry() reads them unless skip_to() is called."""
+        return self._tokens.pairs()
+
+    def skip_to(self, end: int) -> None:
+        """Goes on behind the entries that pairs() has found."""
+        self._tokens.skip_to(end)
+
     def locate(self, error: ConfError) -> ConfError:
         """Adds the place that is being read, unless the error has one."""
         if self.from_file:

@@ -47,6 +47,9 @@ class ScannedSource(Source):
     def line(self) -> int:
         return self._line
 
+    def pairs(self) -> tuple[list[tuple[str, str]], int]:
+        return [], 0  # all of it has been read one by one already
+
     def _next(self, *, entries: bool) -> Statement | EndBlock | None:
         tokens = self._scanned.tokens
         if self._at == len(tokens):

@@ -39,6 +39,12 @@ _SIMPLE = re.compile(
     """,
     re.VERBOSE,
 )
+# Entries of a block such as "map" that are two words without any character or meaning that calls
+# for a closer look, far from what would be too long.
+_KEY = r"(?!default\b|include\b)[0-9A-Za-z/_-][0-9A-Za-z/_.:-]{0,999}+"
+_VALUE = r"[0-9A-Za-z/_.:-]{1,999}+"
+_PAIRS = re.compile(rf"(?:[ \t\r\n]{{0,999}}+{_KEY}[ \t]{{1,99}}+{_VALUE};)++")
+_PAIR = re.compile(rf"({_KEY})[ \t]{{1,99}}+({_VALUE});")
 _COMMENT = re.compile(r"[ \t\r\n]*+(#[^\n]*+)?+")
 _MARKS = re.compile("[;{}]")
 _AFTER_QUOTE = frozenset(BLANK + ";{)")
@@ -156,6 +162,18 @@ class Tokenizer:
             if kind != _PLAIN and end < len(text) and text[end] not in _AFTER_QUOTE:
                 self._fail(f'unexpected "{text[end]}"', end, end)
             pos = end
+
+    def pairs(self) -> tuple[list[tuple[str, str]], int]:
+        """The entries from here on that are two plain words, and where they end.  They count as
+        read once skip_to() has been called."""
+        found = _PAIRS.match(self.text, self.pos)
+        end = self.pos if found is None else found.end()
+        return _PAIR.findall(self.text, self.pos, end), end
+
+    def skip_to(self, end: int) -> None:
+        """Goes on behind what pairs() has found."""
+        self._count(end)
+        self.end, self.pos = end - 1, end
 
     def recover(self) -> bool:
         """After an error, goes on behind the next mark, or before it if it is a "}"; True if it

@@ -59,6 +59,7 @@ class LoadWatch:
     """Looks on while a configuration is read and compiled; `level` is the conf.block.ConfBlock
     that is being read or compiled."""
 
+    sees_entries = False  # whether entries of blocks have to be read one by one for it
     # What builders may raise.  After an error that was passed over they can meet anything.
     caught: tuple[type[Exception], ...] = (ConfError,)
 

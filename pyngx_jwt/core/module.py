@@ -50,30 +50,30 @@ class CoreModule(Generic[C]):
         self.variable_docs: dict[str, str] = {}
 
         # Before the first statement is read; may replace the modules that do (`scope.modules`).
-        self.before_read = Hook[Callable[[Scope], None]]()
+        self.before_read: Hook[Callable[[Scope], None]] = Hook()
         # For a directive that no module has, on its level: whether it is left out, with its
         # block; may raise ConfError.
-        self.unknown = Hook[Callable[[Statement, Any], bool]]()
+        self.unknown: Hook[Callable[[Statement, Any], bool]] = Hook()
         # Once all is read and compiled.
-        self.after_read = Hook[Callable[[Scope], None]]()
+        self.after_read: Hook[Callable[[Scope], None]] = Hook()
         # Lines that say how the configuration was read.
-        self.understanding = Hook[Callable[[Scope], str]]()
+        self.understanding: Hook[Callable[[Scope], str]] = Hook()
         # Raises ConfError if workers of this user cannot serve the configuration.
-        self.check_user = Hook[Callable[[Scope, User], None]]()
+        self.check_user: Hook[Callable[[Scope, User], None]] = Hook()
         # Raises ConfError if a reload cannot put the first in the place of the second.
-        self.check_continues = Hook[Callable[[Scope, Scope], None]]()
+        self.check_continues: Hook[Callable[[Scope, Scope], None]] = Hook()
         # What a new binary that takes over should know, and its use there; as JSON has it.
-        self.hands_over = Hook[Callable[[Scope], object]]()
-        self.takes_over = Hook[Callable[[Scope, Any], None]]()
+        self.hands_over: Hook[Callable[[Scope], object]] = Hook()
+        self.takes_over: Hook[Callable[[Scope, Any], None]] = Hook()
         # Once zones can be used, in the master and before its workers; may raise ConfError.
-        self.starts = Hook[Callable[[Scope], None]]()
+        self.starts: Hook[Callable[[Scope], None]] = Hook()
         # Something has happened to the configuration in the master, which knows its files.
-        self.master_notes = Hook[Callable[[Scope, MasterEvent, Files], None]]()
+        self.master_notes: Hook[Callable[[Scope, MasterEvent, Files], None]] = Hook()
         # In a worker, before it accepts connections and after the last of them.
-        self.worker_starts = Hook[Callable[[Scope, WorkerLife], None]]()
-        self.worker_ends = Hook[Callable[[Scope], None]]()
+        self.worker_starts: Hook[Callable[[Scope, WorkerLife], None]] = Hook()
+        self.worker_ends: Hook[Callable[[Scope], None]] = Hook()
         # The process ends, or has nothing to do with the configuration any more.
-        self.process_exits = Hook[Callable[[Scope], None]]()
+        self.process_exits: Hook[Callable[[Scope], None]] = Hook()
 
 
 AnyModule = CoreModule[Any]

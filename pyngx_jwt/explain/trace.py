@@ -99,6 +99,8 @@ ANSWERS = (
 class Trace(LoadWatch):
     """Wraps handlers while a configuration is compiled, and then follows requests."""
 
+    sees_entries = True
+
     def __init__(self, *, is_elsewhere: bool = False) -> None:
         """`is_elsewhere`: the configuration may be of another machine."""
         self.is_elsewhere = is_elsewhere

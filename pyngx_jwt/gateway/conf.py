@@ -11,7 +11,6 @@ has scgi_buffering, kept as ``conf.buffering``.  What a protocol lacks has the d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 from ..cache import HashedPath
@@ -304,7 +303,7 @@ class GatewayConf(Conf):
                     full = f"{prefix}_{name}"
                     declared = declaration.declare(full, name)
                     here = contexts or declared.contexts
-                    cls.directives[full] = replace(declared, contexts=here)
+                    cls.directives[full] = declared._replace(contexts=here)
 
     @property
     def target(self) -> PassTarget | None:

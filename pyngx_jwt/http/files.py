@@ -6,9 +6,8 @@ import errno
 import os
 import stat
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..log import Severity
 from .request import SMALL, Request, Status
@@ -33,8 +32,7 @@ class Symlinks(Enum):
     OF_OTHERS = "if_not_owner"
 
 
-@dataclass(frozen=True, slots=True)
-class FileAccess:
+class FileAccess(NamedTuple):
     """How a location opens files; both raise OSError, the names are for the log."""
 
     open: Callable[[Request, str], int]

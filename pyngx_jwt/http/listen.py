@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ..conf.hosts import look_up
 from ..conf.values import parse_number, parse_sec, parse_size
@@ -13,8 +13,7 @@ from ..errors import ConfError
 WILDCARDS = ("0.0.0.0", "::")
 
 
-@dataclass(frozen=True, slots=True)
-class Listen:
+class Listen(NamedTuple):
     """One address with the options of its socket; `port` is 0 for unix sockets."""
 
     family: int
@@ -198,7 +197,7 @@ def _check_quic(listen: Listen, options: tuple[str, ...]) -> None:
 def _with_option(listen: Listen, option: str, flags: Mapping[str, Mapping[str, bool]]) -> Listen:
     name, sign, value = option.partition("=")
     if not sign and name in flags:
-        return replace(listen, **flags[name])  # type: ignore[arg-type]
+        return listen._replace(**flags[name])  # type: ignore[arg-type]
     if sign and name in (*_SIZES, *_NUMBERS):
         parse = parse_size if name in _SIZES else parse_number
         try:
@@ -209,14 +208,14 @@ def _with_option(listen: Listen, option: str, flags: Mapping[str, Mapping[str, b
             raise ConfError(f'invalid {name} "{option}"')
         if name == "setfib":
             return listen
-        return replace(listen, **{name: amount}, bind=True, options_set=True)  # type: ignore[arg-type]
+        return listen._replace(**{name: amount}, bind=True, options_set=True)  # type: ignore[arg-type]
     if sign and name == "ipv6only" and listen.family == socket.AF_INET6:
         if value not in ("on", "off"):
             raise ConfError(f'invalid ipv6only flags "{value}"')
-        return replace(listen, ipv6only=value == "on", bind=True, options_set=True)
+        return listen._replace(ipv6only=value == "on", bind=True, options_set=True)
     if sign and name == "so_keepalive":
         check_keepalive(value)
-        return replace(listen, so_keepalive=value, bind=True, options_set=True)
+        return listen._replace(so_keepalive=value, bind=True, options_set=True)
     if sign and name == "accept_filter":
         raise ConfError(f'accept filters "{value}" are not supported on this platform, ignored')
     if name == "multipath":

@@ -56,9 +56,9 @@ class Module(SessionModule[C, Request]):
         self.settle_builder: BuildSettle[C] | None = None
 
         # Whether the module's rewrite handler can end requests of this level.
-        self.may_answer = Hook[Callable[[C, "Level"], bool]]()
+        self.may_answer: Hook[Callable[[C, Level], bool]] = Hook()
         # An address is listened on, whose servers are known; may raise ConfError.
-        self.listens = Hook[Callable[[ListenAddress], None]]()
+        self.listens: Hook[Callable[[ListenAddress], None]] = Hook()
 
     def handler(self, phase: Phase) -> Callable[[BuildHandler[C]], BuildHandler[C]]:
         """The builder of a handler in a phase; several of a module run in their order here."""

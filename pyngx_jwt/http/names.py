@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from ..errors import ConfError
 
 V = TypeVar("V")
-W = TypeVar("W")
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
@@ -43,6 +41,14 @@ class WildcardTable(Generic[V]):
         else:
             _put(self._exact, low, value, low)
 
+    def add_plain(self, pairs: list[tuple[str, V]]) -> bool:
+        """Adds ASCII keys that are no wildcards, all or none: False if one is there already."""
+        values = {key.lower(): value for key, value in pairs}
+        if len(values) < len(pairs) or not self._exact.keys().isdisjoint(values):
+            return False
+        self._exact.update(values)
+        return True
+
     def _add_wildcard(self, key: str, low: str, value: V) -> None:
         if len(low) > 2 and low.startswith("*."):
             _put(self._heads, low[1:], value, low)
@@ -50,17 +56,6 @@ class WildcardTable(Generic[V]):
             _put(self._tails, low[:-2], value, low)
         else:
             raise _invalid(key)
-
-    def bound(self, bind: Callable[[V], W]) -> WildcardTable[W]:
-        """The same names with other values."""
-        names: WildcardTable[W] = WildcardTable()
-        for mine, its in (
-            (self._exact, names._exact),
-            (self._heads, names._heads),
-            (self._tails, names._tails),
-        ):
-            its.update((key, bind(value)) for key, value in mine.items())
-        return names
 
     @property
     def is_empty(self) -> bool:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from time import monotonic
+from typing import NamedTuple
 
 from .files import FileAccess
 from .request import Request
@@ -31,8 +32,7 @@ class KnownFile:
         self.fd, self.error = -1, 0
 
 
-@dataclass(frozen=True, slots=True)
-class Keeping:
+class Keeping(NamedTuple):
     """What a location says of a cache of open files; seconds."""
 
     valid: float

@@ -70,8 +70,7 @@ class Greeting:
 HandshakeCode = Callable[[Greeting], Awaitable[bool] | bool]
 
 
-@dataclass(frozen=True, slots=True)
-class ServerTls:
+class ServerTls(NamedTuple):
     """What handshakes need of a server."""
 
     context: Context

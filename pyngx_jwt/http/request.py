@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, Protocol
 
+from ..conf.block import ConfBlock
 from ..log import Log, Severity
 from .client import BodyError, Connection, RequestBody, Tunnel
 from .head import RequestHead
@@ -116,7 +117,6 @@ class Location:
 
     __slots__ = (
         "auto_redirect",
-        "conf",
         "content",
         "content_type_of",
         "core",
@@ -127,6 +127,7 @@ class Location:
         "header_filters",
         "internal",
         "keepalive",
+        "level",
         "limit_except",
         "limit_rate",
         "limit_rate_after",
@@ -150,7 +151,7 @@ class Location:
 
     name: str
     core: Any
-    conf: Callable[[type[Any]], Any]
+    level: ConfBlock  # that it is made of
     content: Handler | None  # the only one of the content phase, None if there can be several
     forwards: bool  # whether that one asks an upstream
     rewrite: tuple[Handler, ...]
@@ -179,6 +180,10 @@ class Location:
     no_regex: bool
     exact: bool
     auto_redirect: bool
+
+    def conf(self, kind: type[C]) -> C:
+        """The conf of a module here."""
+        return self.level[kind]
 
 
 class Server:
@@ -356,8 +361,7 @@ class Request(Response):
         return [value for name, value in self.headers_in if name.lower() == "x-forwarded-for"]
 
     def conf(self, kind: type[C]) -> C:
-        conf: C = self.location.conf(kind)
-        return conf
+        return self.location.conf(kind)
 
     # -- moving on -------------------------------------------------------------------------
 

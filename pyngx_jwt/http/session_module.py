@@ -26,7 +26,7 @@ class SessionModule(CoreModule[C], Generic[C, R]):
         self.looking_around: set[Callable[..., Any]] = set()
 
         # Looks at every merged conf before anything is built; may raise ConfError.
-        self.after_merge = Hook[Callable[[C, Any], None]]()
+        self.after_merge: Hook[Callable[[C, Any], None]] = Hook()
 
     def looks_around(self, function: F) -> F:
         """Marks a builder or check that is called for every block: what it does depends on more

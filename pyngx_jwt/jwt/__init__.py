@@ -42,7 +42,7 @@ from .claims import (
 from .encoding import Json
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
 from .key import SIG, SIG_AND_ENC, Key, KeySetError, KeyUse, NoUsableKey
-from .keys import KeySet
+from .keys import KeySet, prepare
 from .limits import LIMITS, Limits
 from .memory import TokenMemory
 from .policy import Form, Presence, TokenPolicy
@@ -103,6 +103,7 @@ __all__ = [
     "parse_operator",
     "parse_path",
     "parse_signed",
+    "prepare",
     "read",
     "render",
     "render_flat",

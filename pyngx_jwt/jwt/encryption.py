@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from secrets import token_bytes
 from types import MappingProxyType
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -34,8 +34,7 @@ from .token import Encrypted
 Open = Callable[[bytes, bytes, bytes, bytes, bytes], bytes | None]
 
 
-@dataclass(frozen=True, slots=True)
-class ContentEncryption:
+class ContentEncryption(NamedTuple):
     name: str
     key_size: int  # octets of the Content Encryption Key
     open: Open
@@ -47,8 +46,7 @@ Private = bytes | RSAPrivateKey
 Make = Callable[[Private], Unwrap]
 
 
-@dataclass(frozen=True, slots=True)
-class KeyManagement:
+class KeyManagement(NamedTuple):
     name: str
     kty: str
     sizes: tuple[int, ...]  # octets of secrets that may be used with it; empty for RSA

@@ -1,4 +1,8 @@
-"""Sets of keys, read once from JWK Sets (RFC 7517), PEM or a bare secret."""
+"""Sets of keys, read once from JWK Sets (RFC 7517), PEM or a bare secret.
+
+What reads them is imported with the first of them: it takes as long as a tenth of all the rest,
+and most configurations have no keys.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,15 @@ from typing import Self
 
 from .algorithms import ALGORITHMS
 from .encoding import Json, decode_json, quote
-from .jwk import read_member
 from .key import SIG, Key, KeySetError, KeyUse, NoUsableKey
 from .limits import LIMITS, Limits
-from .pem import read_pem
 
 _NO_FAULTS: Mapping[str, str] = MappingProxyType({})
+
+
+def prepare() -> None:
+    """Imports what reads keys, before there are requests that would wait for it."""
+    from . import jwk, pem  # noqa: F401
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +54,8 @@ class KeySet:
         Raises KeySetError if the text is malformed or no key is usable: NoUsableKey if that is
         not because keys are malformed.
         """
+        from .jwk import read_member
+
         octets = _octets(source, "JWK Set", limits)
         members = [read_member(*one, uses) for one in _numbered(octets, limits)]
         warnings = [remark for member in members for remark in member.remarks]
@@ -68,6 +77,8 @@ class KeySet:
 
         Raises KeySetError if the text holds anything else, such as a private key.
         """
+        from .pem import read_pem
+
         octets = _octets(source, "PEM", limits)
         key, warnings = read_pem(octets, kid or None)
         if isinstance(key, str):
@@ -211,4 +222,6 @@ def _mapped(kid: str, text: Json) -> tuple[Key | str, list[str]]:
         return 'empty "kid"', []
     if not isinstance(text, str):
         return "not a string", []
+    from .pem import read_pem
+
     return read_pem(text.encode(), kid)

@@ -9,9 +9,8 @@ import os
 import re
 import threading
 import time
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .files import OpenFile, OpenFiles
 from .severity import LEVEL_NAMES, STDERR_FD, Severity, errno_text, write_stderr
@@ -39,8 +38,7 @@ class LogTarget(Protocol):
     def write(self, level: Severity, line: bytes) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class FileTarget:
+class FileTarget(NamedTuple):
     file: OpenFile
     level: Severity
 
@@ -48,8 +46,7 @@ class FileTarget:
         self.file.append(line)
 
 
-@dataclass(frozen=True, slots=True)
-class SyslogTarget:
+class SyslogTarget(NamedTuple):
     peer: SyslogPeer
     level: Severity
     file: None = None
@@ -58,8 +55,7 @@ class SyslogTarget:
         self.peer.log_line(level, line)
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryTarget:
+class MemoryTarget(NamedTuple):
     """``error_log memory:SIZE``: a debugger reads it in nginx; it cannot be read here."""
 
     level: Severity

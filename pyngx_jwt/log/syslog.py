@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..errors import ConfError
 from .severity import LEVEL_NAMES, Reporter, Severity, errno_text
@@ -24,8 +24,7 @@ def _syslog_time(second: int) -> str:
     return f"{time.strftime('%b', at)} {at.tm_mday:2d} {time.strftime('%H:%M:%S', at)}"
 
 
-@dataclass(frozen=True, slots=True)
-class SyslogServer:
+class SyslogServer(NamedTuple):
     """A resolved address: what ``server=`` says, in the form sockets take."""
 
     family: int

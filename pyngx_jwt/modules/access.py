@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..conf.directive import Conf, directive
 from ..http.cidr import UNIX, Network, plain
@@ -24,8 +24,7 @@ HERE = EVERYWHERE | LIMIT_EXCEPT | IN_STREAM
 ALL = (Network(4), Network(16), UNIX)
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRule:
+class AccessRule(NamedTuple):
     network: Network
     deny: bool
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..conf.directive import Conf, directive
 from ..conf.values import parse_number
@@ -14,8 +14,7 @@ from ..http.request import OK, Handler, Request, Status
 from ..http.template import Template
 
 
-@dataclass(frozen=True, slots=True)
-class RequiredValues:
+class RequiredValues(NamedTuple):
     """One "auth_require"."""
 
     values: tuple[Template, ...]

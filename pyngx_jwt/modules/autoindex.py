@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..conf.directive import Conf, enum, flag
 from ..http.contexts import EVERYWHERE
@@ -27,8 +27,7 @@ _CALLBACK = re.compile(r"[A-Za-z0-9_.]*")
 _UNITS = ((1 << 30, (1 << 30) - 1, "G"), (1 << 20, (1 << 20) - 1, "M"), (1 << 10, 9999, "K"))
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryEntry:
+class DirectoryEntry(NamedTuple):
     """A file of the listing; `time` is that of its last modification."""
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..conf.directive import Conf, directive, string
 from ..errors import ConfError
@@ -17,8 +17,7 @@ UNREACHABLE = 4001000000  # a version that no browser has
 _VERSION = re.compile(r"[0-9.]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """How a browser is recognized: characters to skip, the text to find, and where its version
     starts after the beginning of that."""
 

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..conf.directive import Conf, directive, number, own
 from ..conf.values import parse_fixed
@@ -76,8 +77,7 @@ class EchoRun:
 Run = Callable[[EchoRun, list[str]], Awaitable[Status | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class EchoCommand:
+class EchoCommand(NamedTuple):
     """One directive: its options, such as "n", and arguments."""
 
     name: str
@@ -204,8 +204,7 @@ echo = Module("echo", EchoConf)
 # -- the content handler --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A command with its arguments bound; of "echo_foreach_split" with those that it repeats."""
 
     name: str

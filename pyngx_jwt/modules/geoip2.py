@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..conf.directive import Conf, directive, flag
 from ..conf.parse import Statement
@@ -101,8 +101,7 @@ class Geoip2Databases:
     names: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class Geoip2Variable:
+class Geoip2Variable(NamedTuple):
     """One entry of a "geoip2" block."""
 
     database: Geoip2Database

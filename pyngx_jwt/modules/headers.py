@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from ..conf.directive import Conf, directive, enum
 from ..conf.values import parse_sec
@@ -26,8 +26,7 @@ TEN_YEARS = "max-age=315360000"
 Change = Callable[[Request], None]
 
 
-@dataclass(frozen=True, slots=True)
-class AddedHeader:
+class AddedHeader(NamedTuple):
     """One "add_header" or "add_trailer"."""
 
     name: str
@@ -46,8 +45,7 @@ class Start(Enum):
     DAILY = "daily"
 
 
-@dataclass(frozen=True, slots=True)
-class Expires:
+class Expires(NamedTuple):
     """One "expires"; `seconds` is the time of day with DAILY, and can be below zero."""
 
     start: Start = Start.OFF

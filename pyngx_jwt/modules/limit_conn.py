@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..conf.directive import Conf, directive, flag
 from ..conf.scope import Scope
@@ -48,8 +47,7 @@ class LimitConnZones(KeyedZones):
     shown = "limit_conn_zone"
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimit:
+class ConnectionLimit(NamedTuple):
     """One "limit_conn"."""
 
     zone: Zone
@@ -137,8 +135,7 @@ def limit_conn_status(r: Session) -> str | None:
     return r.variables.get(STATUS)
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(NamedTuple):
     """A limit with its key bound."""
 
     limit: ConnectionLimit
@@ -155,8 +152,7 @@ class Counter:
 Entered = list[tuple[Counter, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionRefusal:
+class ConnectionRefusal(NamedTuple):
     """By which limit, or for want of memory to count in."""
 
     counter: Counter

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..conf.directive import Conf, directive, flag
 from ..conf.scope import Scope
@@ -44,8 +44,7 @@ class LimitReqZones(KeyedZones):
     shown = "limit_req"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestLimit:
+class RequestLimit(NamedTuple):
     """One "limit_req"; `burst` and `delay` are in thousandths of a request."""
 
     zone: Zone
@@ -159,8 +158,7 @@ def limit_req_status(r: Request) -> str | None:
     return r.variables.get(STATUS)
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """A limit with its key bound; excesses are in thousandths of a request."""
 
     limit: RequestLimit
@@ -255,15 +253,13 @@ def _bucket(limit: RequestLimit, level: Level) -> Bucket | None:
     return Bucket(limit, limit.zone.rates(), key, keyed.rate, shared)
 
 
-@dataclass(frozen=True, slots=True)
-class RateRefusal:
+class RateRefusal(NamedTuple):
     zone: str
     excess: int | None  # None if the zone is full, or the store cannot be asked
     down: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Delayed:
+class Delayed(NamedTuple):
     zone: str
     excess: int
     wait: int  # milliseconds; 0 is not at all

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..conf.context import Contexts
 from ..conf.directive import slot
@@ -28,8 +27,7 @@ LEVELS = {
 PASSED, DELAYED, REJECTED, DRY_RUN = "PASSED", "DELAYED", "REJECTED", "_DRY_RUN"
 
 
-@dataclass(frozen=True, slots=True)
-class KeyedZone:
+class KeyedZone(NamedTuple):
     """A zone with what is counted in it; `rate` is in thousandths of a request a second."""
 
     zone: Zone

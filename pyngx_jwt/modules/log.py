@@ -7,8 +7,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..conf.block import ConfBlock
 from ..conf.directive import Conf, accepted, directive, own, slot
@@ -41,8 +40,7 @@ DEFAULT_BUFFER = 65536
 Write = Callable[[Any, bytes], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """One log_format: its strings, which are parsed one by one, and how values are escaped
     (default, json, none)."""
 
@@ -71,8 +69,7 @@ def formats_of(level: ConfBlock) -> Formats:
     return level.shared(StreamFormats if level.context & IN_STREAM else Formats)
 
 
-@dataclass(frozen=True, slots=True)
-class AccessLog:
+class AccessLog(NamedTuple):
     """One access_log directive."""
 
     path: str

@@ -17,7 +17,9 @@ class MapTable:
 
     def __init__(self) -> None:
         self.default: Template | None = None
-        self.names: WildcardTable[Template] = WildcardTable()
+        # What names stand for is text mostly; that with variables is among the `templates`.
+        self.names: WildcardTable[str] = WildcardTable()
+        self.templates: dict[str, Template] = {}
         self.regexes: list[tuple[Regex, Template]] = []
         self.hostnames = False
         self.volatile = False
@@ -47,24 +49,32 @@ def _add_value(table: MapTable, key: str, value: Template, variables: VariableTa
             variables.define_stored(name)
         table.regexes.append((regex, value))
     else:
-        table.names.add(key.removeprefix("\\"), value, wildcards=table.hostnames)
+        table.names.add(key.removeprefix("\\"), value.text, wildcards=table.hostnames)
+        if not value.is_constant:
+            table.templates[value.text] = value
+
+
+def add_pairs(table: MapTable, pairs: list[tuple[str, str]]) -> bool:
+    """Adds entries that are two words of plain characters, all or none; whether it did."""
+    return not table.hostnames and table.names.add_plain(pairs)
 
 
 def compile_lookup(source: Template, table: MapTable, variables: VariableTable[R]) -> TextOf[R]:
     """The value in a table for the value of `source`."""
     subject = source.bind(variables)
-    names = table.names.bound(lambda template: template.bind(variables))
+    made = {text: template.bind(variables) for text, template in table.templates.items()}
     regexes = [(regex.match, value.bind(variables)) for regex, value in table.regexes]
     default = (table.default or Template("")).bind(variables)
-    find, hostnames = names.find, table.hostnames
+    names, hostnames = table.names, table.hostnames
 
     def look_up(r: R) -> str:
         text = subject(r)
         if hostnames and text.endswith("."):
             text = text[:-1]
-        value = find(ascii_lower(text))
-        if value is None and text:
-            value = _match(r, text, regexes)
+        found = names.find(ascii_lower(text))
+        if found is not None:
+            return made[found](r) if found in made else found
+        value = _match(r, text, regexes) if text else None
         return (value or default)(r)
 
     return look_up

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..conf.directive import A_NUMBER, Conf, accepted, directive, own
 from ..errors import ConfError
@@ -19,8 +19,7 @@ SHORTEST = len("http://i.ru")
 LONGEST_HOST = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Referers:
+class Referers(NamedTuple):
     """What is valid at a level; the names have the beginning of the path, "" is any."""
 
     names: WildcardTable[str]

@@ -14,7 +14,7 @@ import re
 import struct
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..conf.directive import Conf, directive, own
 from ..conf.scope import Scope
@@ -47,8 +47,7 @@ class SessionFormats:
         self.by_name = {"combined": Format((Template(COMBINED),))}
 
 
-@dataclass(frozen=True, slots=True)
-class SessionZone:
+class SessionZone(NamedTuple):
     """One "session_log_zone"; `timeout` is in seconds."""
 
     zone: Zone
@@ -170,8 +169,7 @@ def _id_of(r: Request) -> bytes:
     return b"" if conf.bound is None else conf.bound.find(r)
 
 
-@dataclass(frozen=True, slots=True)
-class SessionId:
+class SessionId(NamedTuple):
     """What says to which session a request belongs."""
 
     id: Text

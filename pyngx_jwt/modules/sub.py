@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..conf.directive import Conf, directive, flag
 from ..errors import ConfError
@@ -84,8 +84,7 @@ def replace_strings(conf: SubConf, level: Level) -> HeaderFilter | None:
     return filter_header
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     string: bytes  # in lower case
     replacement: Text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..conf.directive import UNLIMITED, Conf, directive, own
 from ..conf.values import parse_number
@@ -22,8 +22,7 @@ from .files import bind_files
 MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One name; `is_dir` was written as a slash at its end."""
 
     name: Template

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..core.main import workers_user
 from ..core.module import MasterEvent, User
@@ -30,8 +30,7 @@ from .sockets import (
 from .watch import FileWatch, Loading
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(NamedTuple):
     """What workers are started with; ``sockets`` are all of them, other workers' included."""
 
     cycle: LoadedCycle

@@ -8,7 +8,6 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import replace
 
 from .. import NGINX_VERSION, __version__
 from ..log import Log, OpenFile, Severity, initial_log, write_stderr
@@ -96,7 +95,7 @@ def _start(boot: Boot, generation: Generation, first_log: OpenFile) -> Master | 
     log.console = False
     if daemon is not None:
         daemon.started()
-    boot = replace(boot, parent=parent, daemonized=daemon is not None or boot.inherited)
+    boot = boot._replace(parent=parent, daemonized=daemon is not None or boot.inherited)
     process = Master if main.master_process else Single
     return process(boot, generation, signals)
 

@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..log import Log, Severity, errno_text, fault_text
 from .sockets import Listening
@@ -20,8 +20,7 @@ KNOWN = "PYNGX_KNOWN"  # the number of a file with what the old binary knows
 INTERPRETER = ("LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
 
 
-@dataclass(frozen=True, slots=True)
-class InheritedListen:
+class InheritedListen(NamedTuple):
     """The address of a socket that is known by its number only."""
 
     family: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 MAX_HEADER = 4096  # bytes
@@ -32,8 +32,7 @@ class BrokenTlv(ValueError):
     """What was asked for cannot be told; the message is nginx's, for the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyProtocol:
+class ProxyProtocol(NamedTuple):
     """What a header says; addresses of version 1 are not checked."""
 
     source: str

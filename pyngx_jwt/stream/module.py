@@ -30,7 +30,7 @@ class StreamModule(SessionModule[C, StreamSession]):
         self.log_builder: BuildLog[C] | None = None
 
         # An address is listened on, whose servers are known; may raise ConfError.
-        self.listens = Hook[Callable[[AddressOf[StreamServer]], None]]()
+        self.listens: Hook[Callable[[AddressOf[StreamServer]], None]] = Hook()
 
     def handler(self, phase: StreamPhase) -> Callable[[BuildHandler[C]], BuildHandler[C]]:
         """The builder of the handler in a phase."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .channel import Channel
 
 
-@dataclass(frozen=True, slots=True)
-class RelaySettings:
+class RelaySettings(NamedTuple):
     """Bytes, bytes per second, and seconds; 0 is no limit.  `requests` and `responses` are those
     of UDP, -1 where any number may come."""
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from enum import IntEnum
 from typing import Any, Final, TypeVar
 
+from ..conf.block import ConfBlock
 from ..conf.directive import Conf
 from ..http.client import Connection
 from ..http.ports import AddressOf
@@ -44,12 +45,12 @@ class StreamServer:
     """A "server" block, as sessions need it; times are seconds."""
 
     __slots__ = (
-        *("conf", "content", "handlers", "log", "log_handlers", "name", "preread_buffer_size"),
+        *("content", "handlers", "level", "log", "log_handlers", "name", "preread_buffer_size"),
         *("preread_timeout", "prereads", "proxy_protocol_timeout", "tcp_nodelay"),
     )
 
     name: str
-    conf: Callable[[type[Any]], Any]
+    level: ConfBlock  # that it is made of
     log: Log
     handlers: dict[StreamPhase, tuple[StreamHandler, ...]]  # but for PREREAD
     prereads: Prereads
@@ -99,8 +100,7 @@ class StreamSession(Session):
         return self.server.log
 
     def conf(self, kind: type[C]) -> C:
-        conf: C = self.server.conf(kind)
-        return conf
+        return self.server.level[kind]
 
     def log(self, level: Severity, text: str) -> None:
         log = self.server.log

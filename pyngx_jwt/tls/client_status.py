@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..metrics.handshakes import IS_REVOKED
 from ..zones.store import Records
@@ -19,8 +18,7 @@ from .responder import Responder, parse_responder
 _REQUEST_FAILED = "certificate status request failed"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientStatus:
+class ClientStatus(NamedTuple):
     """Asks the responder that is given, or those that the certificates name; `records` remembers
     the answers of all workers."""
 

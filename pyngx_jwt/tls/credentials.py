@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import LIBRARY_PEM, TlsError, library_of, reason_of
 from .library import openssl
@@ -16,8 +15,7 @@ _STORE_KEY = 4  # OSSL_STORE_INFO_PKEY
 Passwords = Sequence[bytes] | None  # None: the terminal is asked
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """A certificate with those that follow it in the file, and its key."""
 
     name: str

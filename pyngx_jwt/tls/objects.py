@@ -4,8 +4,7 @@ again by a reload if it is the same (ngx_ssl_cache_fetch)."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from .context import Context
 from .credentials import (
@@ -24,8 +23,7 @@ from .pairs import FileMark, file_of
 Key = tuple[Callable[..., Any], str]  # what loads it, and its name
 
 
-@dataclass(frozen=True, slots=True)
-class _Object:
+class _Object(NamedTuple):
     value: Any
     file: FileMark
 

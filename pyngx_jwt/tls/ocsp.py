@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from .certificate import seconds_of
 from .errors import TlsError
@@ -21,8 +20,7 @@ class OcspError(Exception):
     """The state is not known, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """Whose state is asked for.  `chain` helps to verify the response."""
 
     certificate: Any
@@ -84,8 +82,7 @@ class Question:
         return Answer(status[0], valid)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A state, and until when it holds, in seconds since the epoch."""
 
     status: int

@@ -88,8 +88,7 @@ def file_of(name: str) -> FileMark:
     return FileMark(status.st_mtime_ns, status.st_ino, status.st_size)
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateName:
+class CertificateName(NamedTuple):
     """A certificate to be loaded for one connection; both are names of files, or data."""
 
     certificate: str

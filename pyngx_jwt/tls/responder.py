@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ..log import errno_text
@@ -18,8 +17,7 @@ _HEAD_END = re.compile(rb"\n\r?\n")
 _TYPE = b"application/ocsp-response"
 
 
-@dataclass(frozen=True, slots=True)
-class Responder:
+class Responder(NamedTuple):
     """Where states are asked for."""
 
     host: str

@@ -7,8 +7,7 @@ import os
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..zones.store import Records
 from .context import Context
@@ -21,8 +20,7 @@ _ENCRYPT, _GOOD, _RENEW, _UNKNOWN, _FAILED = 1, 1, 2, 0, -1
 _RECORD = struct.Struct(">Q80s")  # when it expires, in seconds; the key
 
 
-@dataclass(frozen=True, slots=True)
-class TicketKey:
+class TicketKey(NamedTuple):
     """`expires` is in seconds since the epoch, of keys that are replaced."""
 
     name: bytes
@@ -78,13 +76,13 @@ class SharedKeys:
 def _rotated(old: bytes, now: int, needed: int) -> bytes:
     keys = _unpack(old)
     if not keys:
-        first = replace(_new_key(), expires=needed)
-        keys = (first, replace(first, expires=0), first)
+        first = _new_key()._replace(expires=needed)
+        keys = (first, first._replace(expires=0), first)
     today, yesterday, tomorrow = keys
     if yesterday.expires < now:
         today, yesterday, tomorrow = tomorrow, today, _new_key()
     if needed > today.expires:
-        today = replace(today, expires=needed)
+        today = today._replace(expires=needed)
     return b"".join(map(_pack, (today, yesterday, tomorrow)))
 
 
@@ -98,7 +96,7 @@ def _pack(key: TicketKey) -> bytes:
 
 def _unpack(data: bytes) -> tuple[TicketKey, ...]:
     return tuple(
-        replace(key_of(key), expires=expires) for expires, key in _RECORD.iter_unpack(data)
+        key_of(key)._replace(expires=expires) for expires, key in _RECORD.iter_unpack(data)
     )
 
 

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import ConfError
 from .zone import Zone
@@ -102,8 +102,7 @@ def _close(reference: weakref.ref[Zones]) -> None:
         zones.close()
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneDirectory:
+class ZoneDirectory(NamedTuple):
     """The directory of one master's zones, in memory if possible.
 
     Its name is new at every start.  A lock, which the children inherit, tells whether anybody

@@ -6,8 +6,7 @@ Messages show a URL without its user and password, and without what follows "?".
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from ..errors import ConfError
@@ -28,8 +27,7 @@ SCHEMES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StoreUrl:
+class StoreUrl(NamedTuple):
     """`places` are of the server, of Sentinels, or of nodes of a cluster; `service` is the name
     that Sentinels know the server by."""
 
@@ -49,8 +47,7 @@ class StoreUrl:
         return self.kind in (SERVER, UNIX) and all(_is_loopback(host) for host, _ in self.places)
 
 
-@dataclass(frozen=True, slots=True)
-class StoreSettings:
+class StoreSettings(NamedTuple):
     """What the directive says; `server_name` is what a certificate has to be for."""
 
     url: StoreUrl

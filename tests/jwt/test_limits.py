@@ -78,8 +78,8 @@ def test_huge_key_sets() -> None:
 
 
 def test_no_key_is_read_of_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyngx_jwt.jwt.keys.read_member", None)
-    monkeypatch.setattr("pyngx_jwt.jwt.keys.read_pem", None)
+    monkeypatch.setattr("pyngx_jwt.jwt.jwk.read_member", None)
+    monkeypatch.setattr("pyngx_jwt.jwt.pem.read_pem", None)
     with pytest.raises(KeySetError, match="more than 64 keys"):
         key_set(*[secret()] * 65)
     with pytest.raises(KeySetError, match="more than 64 keys"):

@@ -195,6 +195,66 @@ def test_many_entries(nginx: Nginx) -> None:
         """)
 
 
+def test_plain_entries_among_others(nginx: Nginx) -> None:
+    """Many are read at once, and what stands between them is not."""
+    nginx(
+        "location / { return 200 $it; } location /hosts { return 200 $host_name; }",
+        http="""
+        map $arg_a $it {
+            a/1 first;   # a comment; with marks {
+            B.2 second;
+            default x$arg_d; c 3; include map.txt;
+            "d" 4; include-d $arg_d; default-e 5;
+            ~^f 6;
+            g 7;
+        }
+        map $arg_a $host_name { hostnames; .a.b yes; c.d exact; default no; }
+        """,
+        files={"map.txt": "in/1 one; in/2 two;\nin/3 $arg_d;\n"},
+    )
+    expected = {
+        "a/1": "first",
+        "b.2": "second",
+        "c": "3",
+        "d": "4",
+        "include-d": "D",
+        "default-e": "5",
+        "ff": "6",
+        "g": "7",
+        "in/2": "two",
+        "in/3": "D",
+        "none": "xD",
+    }
+    for value, told in expected.items():
+        nginx.exchange(f"""
+            > GET /?d=D&a={value}
+            < 200
+            <
+            < {told}
+            """)
+    nginx.exchange("""
+        > GET /hosts?a=x.a.b
+        < 200
+        <
+        < yes
+        """)
+
+
+@pytest.mark.parametrize(
+    "entries, line, error",
+    [
+        ("a 1;\nb 2;\n\nA 3;\nc 4;", 4, 'conflicting parameter "a"'),
+        ("'a' 1;\nb 2;\na 3;\nc 4;", 3, 'conflicting parameter "a"'),
+        ("a 1;\nb 2;\n\nc 1 2;", 4, "invalid number of the map parameters"),
+        ("a 1;\nb 2;\n\ndefault 1; c 1; default 2;", 4, "duplicate default map parameter"),
+    ],
+)
+def test_errors_behind_plain_entries(nginx: Nginx, entries: str, line: int, error: str) -> None:
+    path = nginx.write("map.txt", entries)
+    told = nginx.refused(http="map $arg_a $it { include map.txt; }")
+    assert f"{error} in {path}:{line}" in told
+
+
 CIRCLES = """
     map $a $b { default $a; }
     map $b $a { default $b; }

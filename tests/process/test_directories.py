@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,7 @@ from pyngx_jwt.process.directories import make_default_directories, make_directo
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     """That of an installed nginx, in another root."""
-    return replace(
-        SYSTEM,
+    return SYSTEM._replace(
         error_log_path=f"{tmp_path}/log/error.log",
         http_log_path=f"{tmp_path}/log/access.log",
         temp_path=f"{tmp_path}/cache",
@@ -33,7 +31,7 @@ def test_default_directories_are_made(layout: Layout, tmp_path: Path) -> None:
 
 
 def test_parents_of_default_directories_are_not_made(layout: Layout, tmp_path: Path) -> None:
-    deep = replace(layout, temp_path=f"{tmp_path}/none/cache")
+    deep = layout._replace(temp_path=f"{tmp_path}/none/cache")
     make_default_directories(deep)
     assert not (tmp_path / "none").exists()
     with pytest.raises(ConfError) as caught:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...cache import Caches
 from ...cache.settings import UNLIMITED
@@ -36,8 +36,7 @@ from .status import NO_GROUP, StatusZones
 from .stream_status import StreamZones
 
 
-@dataclass(frozen=True, slots=True)
-class Requests:
+class Requests(NamedTuple):
     """Sums of requests (see metrics.kinds), their statuses, and how many are not finished."""
 
     numbers: Numbers
@@ -45,8 +44,7 @@ class Requests:
     processing: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Clients:
+class Clients(NamedTuple):
     """The connections and requests of all clients."""
 
     accepted: int
@@ -57,16 +55,14 @@ class Clients:
     waiting: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerFacts:
+class WorkerFacts(NamedTuple):
     """One worker: its process, and what it reports."""
 
     process: int
     state: WorkerState
 
 
-@dataclass(frozen=True, slots=True)
-class PeerFacts:
+class PeerFacts(NamedTuple):
     """A server of a group."""
 
     peer: Peer
@@ -75,8 +71,7 @@ class PeerFacts:
     counted: Requests
 
 
-@dataclass(frozen=True, slots=True)
-class CacheFacts:
+class CacheFacts(NamedTuple):
     """A cache: bytes, whether its files are still being looked for, and what was counted."""
 
     name: str

@@ -91,8 +91,7 @@ def by_name(statement: Statement, facts: Facts) -> str | None:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class DialectMark:
+class DialectMark(NamedTuple):
     """Statements that speak for a dialect.  Of weak marks the lowest rank counts first."""
 
     directives: frozenset[str]  # none: any
@@ -190,8 +189,7 @@ class Witness(NamedTuple):
 MOST = 8  # statements that are named
 
 
-@dataclass(frozen=True, slots=True)
-class DialectChoice:
+class DialectChoice(NamedTuple):
     """The dialect of a configuration, and the evidence for it; ``known`` are all dialects.
 
     ``ambiguous``: NGINX Plus and kjdev's module would both load it.  ``limits``: directives

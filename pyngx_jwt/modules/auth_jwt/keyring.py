@@ -11,7 +11,17 @@ from ...errors import ConfError
 from ...http.level import Level
 from ...http.request import Request
 from ...http.subrequest import no_request
-from ...jwt import KeySet, Reason, Token, TokenMemory, TokenPolicy, TokenRefusal, Verifier, read
+from ...jwt import (
+    KeySet,
+    Reason,
+    Token,
+    TokenMemory,
+    TokenPolicy,
+    TokenRefusal,
+    Verifier,
+    prepare,
+    read,
+)
 from ...log import Severity
 from .blocks import opened_at, place_of
 from .contexts import LACKING, choosing_keys
@@ -59,6 +69,7 @@ class Keyring:
         reads: bool = False,
         lenient: bool = False,
     ) -> None:
+        prepare()
         self._policy, self._find = policy, tuple(sources)
         self._memory = level.scope.shared(TokenMemory)
         self._constant = not any(isinstance(find, VariableSource) for find in self._find)

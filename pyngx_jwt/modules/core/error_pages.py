@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...conf.values import parse_number
 from ...errors import ConfError
@@ -11,8 +12,7 @@ from ...http.template import Template, Text
 from ...http.variables import Variables
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredErrorPage:
+class DeclaredErrorPage(NamedTuple):
     """One error_page directive.
 
     `overwrite` is -1 to keep the code, 0 for that of the page's own response."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 COUNTRY_BEGIN = 16776960
 MARK = b"\xff\xff\xff"  # before the structure info at the end of a file
@@ -23,16 +23,14 @@ _NO_ADDRESS = b"\xff\xff\xff\xff"
 _UNITED_STATES = "US"
 
 
-@dataclass(frozen=True, slots=True)
-class Country:
+class Country(NamedTuple):
     code: str
     code3: str
     continent: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class City:
+class City(NamedTuple):
     """A record of a city; the numbers of areas are those of the United States."""
 
     country: Country

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...conf.directive import Conf
 from ...conf.values import parse_number
@@ -16,8 +16,7 @@ HERE = EVERYWHERE | LOCATION_IF
 _HEADER = re.compile(r"\s*([^\s:]+)[\s:]*(.*)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderChange:
+class HeaderChange(NamedTuple):
     """One header of a directive; an empty value clears it."""
 
     name: str
@@ -36,8 +35,7 @@ class HeaderChange:
         return lambda name: name == self.key
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One directive: its headers and the responses or requests that it applies to."""
 
     headers: tuple[HeaderChange, ...]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...conf.parse import Statement
 from ...conf.scope import Scope
@@ -14,8 +13,7 @@ from ...http.variables import VariableTable
 MAX_NAME = 59  # characters of a chunk's name that LuaJIT shows
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """The code of one directive; `path` is that of a file, which can have variables.
 
     `name` is what Lua calls it in messages; `place` is that of `directive`."""
@@ -30,8 +28,7 @@ class Chunk:
         return BoundChunk(self, self.path.bind(variables) if self.path is not None else None)
 
 
-@dataclass(frozen=True, slots=True)
-class BoundChunk:
+class BoundChunk(NamedTuple):
     chunk: Chunk
     path: Callable[[Any], str] | None  # of a session
 

@@ -20,7 +20,6 @@ from .chunk import BoundChunk, Chunk
 from .conf import LuaConf, LuaSettings
 from .connections import Pools
 from .dictionary import Dictionary
-from .functions import FUNCTIONS, STREAM_FUNCTIONS
 from .machine import CannotLoad, Machine, Surroundings
 from .state import LuaRun
 from .timers import Timers
@@ -57,6 +56,9 @@ class LuaHost:
 
     def new_machine(self) -> Machine:
         """A Lua state that has run "init_by_lua"; raises ConfError if that fails."""
+        # What there is for Lua to call is a third of this package, and seldom needed.
+        from .functions import FUNCTIONS, STREAM_FUNCTIONS
+
         settings, in_stream = self.settings, self.conf.is_of_stream
         root = self.scope.options.full_name("")
         around = Surroundings(

@@ -6,9 +6,8 @@ import errno
 import importlib.resources
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...http.failure import RequestFailed
 from ...http.request import HeaderRefused
@@ -44,8 +43,7 @@ def own_code(name: str) -> str:
     return file.read_text("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What a Lua state is made in: the configuration and the process."""
 
     settings: LuaSettings

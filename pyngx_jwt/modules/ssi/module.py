@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...conf.directive import A_FLAG, A_SIZE, Conf, accepted, directive, flag, size
 from ...http.content_types import HTML, Types, add_types, has_type
@@ -55,8 +55,7 @@ class SsiConf(Conf):
 ssi = Module("ssi", SsiConf)
 
 
-@dataclass(frozen=True, slots=True)
-class PageSettings:
+class PageSettings(NamedTuple):
     silent: bool
     longest_value: int
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from ...conf.scope import Scope
 from ...core.capabilities import KeptCapabilities
@@ -286,8 +285,7 @@ class Passing:
             channel.write(opening)
         settings = plan.relay
         if plan.upload_rate is not None or plan.download_rate is not None:
-            settings = replace(
-                settings,
+            settings = settings._replace(
                 upload_rate=plan.upload_rate(s) if plan.upload_rate is not None else 0,
                 download_rate=plan.download_rate(s) if plan.download_rate is not None else 0,
             )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from ....conf.parse import Statement
 from ....conf.scan import Scan, scan
@@ -58,7 +57,7 @@ def choose(options: Options, files: ConfFiles, known: Dialects, default: Dialect
     limits = tuple(s for s in scanned.statements if s.name.startswith("pyngx_jwt_max_"))
     choice = decide(scanned, options, known) or DialectChoice(default, known)
     older = next((s for s in scanned.statements if s.name in choice.dialect.older), None)
-    return replace(choice, limits=limits, older=older)
+    return choice._replace(limits=limits, older=older)
 
 
 def decide(scanned: Scan, options: Options, known: Dialects) -> DialectChoice | None:
