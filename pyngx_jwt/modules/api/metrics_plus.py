@@ -151,6 +151,10 @@ def write_servers(
         out.family(f"{prefix}_{suffix}", "counter", about)
         for labels, one in labelled:
             out.sample(f"{prefix}_{suffix}", one.counted.numbers[place], *labels)
+    for place, (name, about) in enumerate(ABOUT_HANDSHAKES.items()):
+        out.family(f"{prefix}_ssl_{name}", "counter", about)
+        for labels, one in labelled:
+            out.sample(f"{prefix}_ssl_{name}", one.handshakes[place], *labels)
     return labelled
 
 

@@ -22,6 +22,8 @@ from ...metrics.kinds import (
     STREAM_PEER,
     STREAM_PROCESSING,
     STREAM_SERVER,
+    TLS_PEER,
+    TLS_STREAM_PEER,
     WORKER,
     Kind,
 )
@@ -73,6 +75,7 @@ class PeerFacts:
     group: str
     state: str  # as NGINX Plus calls it
     counted: Requests
+    handshakes: Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,21 +179,23 @@ class Snapshot:
 
     def peers(self, group: Upstream) -> list[PeerFacts]:
         """The servers of a group, as all workers know them if it has a zone."""
-        return self._peers(group, PEER)
+        return self._peers(group, PEER, TLS_PEER)
 
     def stream_peers(self, group: Upstream) -> list[PeerFacts]:
         """The same of "stream"."""
-        return self._peers(group, STREAM_PEER)
+        return self._peers(group, STREAM_PEER, TLS_STREAM_PEER)
 
-    def _peers(self, group: Upstream, kind: Kind) -> list[PeerFacts]:
+    def _peers(self, group: Upstream, kind: Kind, tls: Kind) -> list[PeerFacts]:
         totals, codes = self.tallies.totals(kind), self._codes_of(kind)
+        handshakes, none = self.tallies.totals(tls), (0,) * tls.length
         zeros, now = (0,) * kind.length, int(time.monotonic())
         peers = group.shared.look() if group.shared is not None else group.peers.all
         found = []
         for peer in peers:
             key = (group.name, peer.name)
             counted = Requests(totals.get(key, zeros), codes.get(key, {}), peer.conns)
-            found.append(PeerFacts(peer, group.name, state_of(peer, now), counted))
+            state, shaken = state_of(peer, now), handshakes.get(key, none)
+            found.append(PeerFacts(peer, group.name, state, counted, shaken))
         return found
 
     def lone_peers(self) -> dict[str, Requests]:

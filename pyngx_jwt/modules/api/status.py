@@ -24,7 +24,7 @@ from ...http.module import Module
 from ...http.ports import ListenAddress
 from ...http.request import Request
 from ...log import Severity
-from ...metrics.handshakes import HandshakeCounts
+from ...metrics.handshakes import of_clients
 from ...metrics.kinds import (
     CACHE,
     CACHE_STATUSES,
@@ -252,8 +252,7 @@ def _cache_counter(level: Level, tallies: Tallies) -> Callable[[Request], None] 
 def count_handshakes(address: ListenAddress) -> None:
     for level, server in address.levels:
         zone, tallies = level[StatusConf].server_zone, level.scope.shared(Tallies)
-        kind = TLS_SERVER if zone else None
-        address.handshakes[server] = HandshakeCounts(tallies, kind, zone or "")
+        address.handshakes[server] = of_clients(tallies, TLS_SERVER, zone or "")
 
 
 # -- the life of a configuration --------------------------------------------------------------

@@ -26,6 +26,7 @@ from ...metrics.kinds import (
     STREAM_LIMIT_CONN,
     STREAM_PEER,
     STREAM_SERVER,
+    TLS_STREAM_PEER,
     TLS_STREAM_SERVER,
     UNAVAILABLE,
 )
@@ -36,7 +37,16 @@ from ..keyval import KeyvalZones
 from .answers import Value
 from .snapshot import PeerFacts, Snapshot
 from .text import shown
-from .tree import OF_CLIENTS, Resource, handshakes, health_checks, identifier, limited, resets
+from .tree import (
+    OF_CLIENTS,
+    OF_SERVERS,
+    Resource,
+    handshakes,
+    health_checks,
+    identifier,
+    limited,
+    resets,
+)
 
 SESSION_CLASSES = {"2xx": 1, "4xx": 3, "5xx": 4}  # after those of 1xx
 TIMES = {
@@ -101,6 +111,7 @@ def peer(facts: PeerFacts, group: Upstream) -> Value:
         "weight": one.weight // one.server.unit,
         "state": facts.state,
         "active": one.conns,
+        "ssl": handshakes(facts.handshakes, OF_SERVERS),
         "connections": numbers[REQUESTS],
         **{name: average(numbers, name) for name in TIMES},
         "sent": numbers[SENT],
@@ -159,7 +170,7 @@ STREAM: Mapping[str, Resource] = {
         limit_conns, ("LimitConnNotFound", "limit_conn not found"), resets(STREAM_LIMIT_CONN)
     ),
     "upstreams": Resource(
-        upstreams, ("UpstreamNotFound", "upstream not found"), resets(STREAM_PEER)
+        upstreams, ("UpstreamNotFound", "upstream not found"), resets(STREAM_PEER, TLS_STREAM_PEER)
     ),
     "zone_sync": Resource(zone_sync),
 }

@@ -31,6 +31,7 @@ from ...metrics.kinds import (
     SERVER,
     TLS,
     TLS_OUTCOMES,
+    TLS_PEER,
     TLS_SERVER,
     TLS_VERIFY,
     UNAVAILABLE,
@@ -47,7 +48,9 @@ from .metrics_plus import average_times
 from .snapshot import PeerFacts, Requests, Snapshot
 from .text import shown
 
+# What can be wrong with certificates of clients, and of servers.
 OF_CLIENTS = tuple(name for name in VERIFY_FAILURES if name != "hostname_mismatch")
+OF_SERVERS = tuple(name for name in VERIFY_FAILURES if name != "no_cert")
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 PAGE = 4096
 Show = Callable[[Snapshot], Value]
@@ -107,7 +110,7 @@ def tls(snapshot: Snapshot) -> Value:
 
 
 def handshakes(numbers: Numbers, failures: tuple[str, ...]) -> dict[str, Value]:
-    """Those of clients, with how often their certificates were refused."""
+    """Those with clients or servers, with how often their certificates were refused."""
     found: dict[str, Value] = dict(zip(TLS_OUTCOMES, numbers, strict=False))
     found["verify_failures"] = {name: numbers[TLS_VERIFY[name]] for name in failures}
     return found
@@ -252,6 +255,7 @@ def peer(facts: PeerFacts, group: Upstream) -> Value:
         "weight": one.weight // one.server.unit,
         "state": facts.state,
         "active": one.conns,
+        "ssl": handshakes(facts.handshakes, OF_SERVERS),
         "requests": numbers[REQUESTS],
         "responses": responses(counted),
         "sent": numbers[SENT],
@@ -321,7 +325,9 @@ HTTP: Mapping[str, Resource] = {
     "limit_conns": Resource(
         limit_conns, ("LimitConnNotFound", "limit_conn not found"), resets(LIMIT_CONN)
     ),
-    "upstreams": Resource(upstreams, ("UpstreamNotFound", "upstream not found"), resets(PEER)),
+    "upstreams": Resource(
+        upstreams, ("UpstreamNotFound", "upstream not found"), resets(PEER, TLS_PEER)
+    ),
 }
 
 

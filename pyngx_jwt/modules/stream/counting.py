@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...gateway.groups import Upstreams
 from ...gateway.state import UpstreamState
 from ...metrics import Row, Tallies
+from ...metrics.handshakes import UNCOUNTED, HandshakeCounts, of_peer
 from ...metrics.kinds import (
     CONNECT_MICROSECONDS,
     CONNECT_TIMES,
@@ -17,6 +18,7 @@ from ...metrics.kinds import (
     SENT,
     SESSIONS,
     STREAM_PEER,
+    TLS_STREAM_PEER,
     UNAVAILABLE,
 )
 from ...stream.level import StreamLevel
@@ -39,6 +41,12 @@ class PeerCounts:
             row.add(REQUESTS)
             row.add(CONNECT_TIMES)
             row.add(CONNECT_MICROSECONDS, int(state.connect_time * MICRO))
+
+    def handshakes(self, group: str, state: UpstreamState) -> HandshakeCounts:
+        """What counts those with a server."""
+        if group.lower() not in self._groups.declared:
+            return UNCOUNTED
+        return of_peer(self._tallies, TLS_STREAM_PEER, group, state.peer)
 
     def left(self, group: str, state: UpstreamState) -> None:
         """A session with a server is over, or could not begin."""
