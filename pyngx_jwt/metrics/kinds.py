@@ -39,6 +39,10 @@ CHECKS: Final = OF_REQUESTS + 3
 CHECK_FAILURES: Final = OF_REQUESTS + 4
 UNHEALTHY: Final = OF_REQUESTS + 5  # how often it became so
 
+CHECKED: Final = Kind(b"C", 1)  # mark of a kind, group, address; reported: the last check passed
+GROUP: Final = Kind(b"E", 2)  # group, reported: connections that idle, requests in its queue
+QUEUE: Final = Kind(b"Q", 1)  # group: requests that found the queue full
+
 SERVER: Final = Kind(b"s", OF_REQUESTS)  # of status_zone
 LOCATION: Final = Kind(b"l", OF_REQUESTS)
 HOST: Final = Kind(b"h", OF_REQUESTS)  # of a server block, by its first name
@@ -57,7 +61,11 @@ STREAM_PEER: Final = Kind(b"P", OF_REQUESTS + 9)  # group, address
 CACHE_STATUSES: Final = (
     *("HIT", "STALE", "UPDATING", "REVALIDATED", "MISS", "EXPIRED", "BYPASS", "SCARCE"),
 )
-CACHE: Final = Kind(b"k", 2 * len(CACHE_STATUSES))
+# Responses and bytes that were written to it, after those.
+CACHE_WRITTEN: Final = {
+    status: 2 * (len(CACHE_STATUSES) + n) for n, status in enumerate(("MISS", "EXPIRED", "BYPASS"))
+}
+CACHE: Final = Kind(b"k", 2 * (len(CACHE_STATUSES) + len(CACHE_WRITTEN)))
 
 LIMIT_RESULTS: Final = ("PASSED", "DELAYED", "REJECTED", "DELAYED_DRY_RUN", "REJECTED_DRY_RUN")
 LIMIT_REQ: Final = Kind(b"q", len(LIMIT_RESULTS))

@@ -91,7 +91,7 @@ def test_handshakes_with_servers(nginx: Nginx) -> None:
 def test_connections_that_are_kept(nginx: Nginx) -> None:
     """One handshake is for all requests of a connection."""
     nginx(
-        f"location / {{ proxy_pass https://good; }} {API}",
+        f"location / {{ proxy_pass https://good; }} {API} {METRICS}",
         http=group("good", more="keepalive 4;"),
         servers=[site("good")],
         files=FILES,
@@ -99,6 +99,8 @@ def test_connections_that_are_kept(nginx: Nginx) -> None:
     for _ in range(3):
         assert nginx.request("GET /").status == 204
     assert counted(nginx, "good") == {"handshakes": 1}
+    assert get(nginx, "/http/upstreams/good")["keepalive"] == 1
+    assert scrape(nginx)['nginxplus_upstream_keepalive upstream="good"'] == 1
 
 
 @pytest.mark.parametrize(
@@ -203,3 +205,64 @@ def test_handshakes_of_stream(nginx: Nginx) -> None:
     assert found[f"nginxplus_stream_upstream_server_ssl_handshakes_failed {server}"] == 0
     assert send(nginx, "DELETE", "/stream/upstreams/good").status == 204
     assert counted(nginx, "good", "stream") == {}
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+def test_a_queue(nginx: Nginx) -> None:
+    gate = threading.Event()
+
+    def held(peer: Peer) -> None:
+        peer.request()
+        assert gate.wait(DEADLINE)
+        peer.send(OK)
+
+    backend = nginx.backend("up", held)
+    nginx(
+        f"location / {{ proxy_pass http://up; }} {API}",
+        http="upstream up { zone up 64k; server 127.0.0.1:%%PORT_up%% max_conns=1; queue 1; }",
+    )
+
+    def queue() -> Any:
+        return get(nginx, "/http/upstreams/up")["queue"]
+
+    assert queue() == {"size": 0, "max_size": 1, "overflows": 0}
+    with nginx.connect() as one, nginx.connect() as two:
+        one.wire.send(GET)
+        backend.wait_until_asked()
+        two.wire.send(GET)
+        until(queue, {"size": 1, "max_size": 1, "overflows": 0})
+        assert nginx.request("GET /").status == 502
+        assert queue() == {"size": 1, "max_size": 1, "overflows": 1}
+        gate.set()
+        assert two.wire.answer("GET") is not None
+    assert queue() == {"size": 0, "max_size": 1, "overflows": 1}
+    assert send(nginx, "DELETE", "/http/upstreams/up").status == 204
+    assert queue() == {"size": 0, "max_size": 1, "overflows": 0}
+
+
+@pytest.mark.parametrize("branch", ["http", "stream"])
+def test_the_last_health_check(nginx: Nginx, branch: str) -> None:
+    group = """upstream u {
+        zone u 64k; server 127.0.0.1:%%PORT_up%%; server 127.0.0.1:%%PORT_none%%;
+    }"""
+    check = "health_check interval=50ms;"
+    tcp = f"server {{ listen 127.0.0.1:%%PORT_tcp%%; proxy_pass u; {check} }}"
+    is_http = branch == "http"
+    nginx(
+        f"{f'location / {{ proxy_pass http://u; {check} }}' if is_http else ''} {API}",
+        http=(group if is_http else "")
+        + "upstream unchecked { zone unchecked 64k; server 127.0.0.1:1; }",
+        servers=["listen 127.0.0.1:%%PORT_up%%; return 204;"],
+        main="" if is_http else f"stream {{ {group} {tcp} }}",
+    )
+
+    def passed() -> list[bool | None]:
+        peers = get(nginx, f"/{branch}/upstreams/u")["peers"]
+        return [peer["health_checks"].get("last_passed") for peer in peers]
+
+    until(passed, [True, False])
+    checks = get(nginx, "/http/upstreams/unchecked")["peers"][0]["health_checks"]
+    assert checks == {"checks": 0, "fails": 0, "unhealthy": 0}

@@ -8,6 +8,7 @@ from ...dns.resolvers import NUMBERS as RESOLVER_NUMBERS
 from ...metrics.kinds import (
     CACHE,
     CACHE_STATUSES,
+    CACHE_WRITTEN,
     CHECK_FAILURES,
     CHECKS,
     DISCARDED,
@@ -161,9 +162,12 @@ def write_servers(
 def _write_groups(out: Exposition, snapshot: Snapshot) -> None:
     """As with NGINX Plus, groups without a zone are not reported."""
     peers: list[PeerFacts] = []
+    out.family("nginxplus_upstream_keepalive", "gauge", "Idle keepalive connections")
     for group, zone in snapshot.groups():
         if zone:
             peers += snapshot.peers(group)
+            idle = snapshot.group(group).idle
+            out.sample("nginxplus_upstream_keepalive", idle, ("upstream", group.name))
     prefix = "nginxplus_upstream_server"
     labelled = write_servers(out, prefix, peers, ("requests", "Total client requests"))
     out.family(f"{prefix}_header_time", "gauge", "Average time to get the response header")
@@ -202,6 +206,14 @@ def _write_caches(out: Exposition, snapshot: Snapshot) -> None:
         for one in caches:
             out.sample(f"{name}_responses", one.numbers[2 * place], ("zone", one.name))
             out.sample(f"{name}_bytes", one.numbers[2 * place + 1], ("zone", one.name))
+    for status, place in CACHE_WRITTEN.items():
+        name = f"nginxplus_cache_{status.lower()}"
+        about = f"with the status {status} that were written to the cache"
+        out.family(f"{name}_responses_written", "counter", f"Responses {about}")
+        out.family(f"{name}_bytes_written", "counter", f"Bytes of responses {about}")
+        for one in caches:
+            out.sample(f"{name}_responses_written", one.numbers[place], ("zone", one.name))
+            out.sample(f"{name}_bytes_written", one.numbers[place + 1], ("zone", one.name))
 
 
 def _write_limits(out: Exposition, snapshot: Snapshot) -> None:
@@ -227,6 +239,8 @@ def _write_resolvers(out: Exposition, snapshot: Snapshot) -> None:
 
 
 def _write_workers(out: Exposition, snapshot: Snapshot) -> None:
+    out.family("nginxplus_worker_connection_accepted", "counter", "Accepted client connections")
+    out.family("nginxplus_worker_connection_dropped", "counter", "Dropped client connections")
     out.family("nginxplus_worker_connection_active", "gauge", "Active client connections")
     out.family("nginxplus_worker_connection_idle", "gauge", "Idle client connections")
     out.family("nginxplus_worker_http_requests_total", "counter", "Requests of the worker")
@@ -234,6 +248,8 @@ def _write_workers(out: Exposition, snapshot: Snapshot) -> None:
     for one in snapshot.workers():
         labels, state = (("id", str(one.state.number)), ("pid", str(one.process))), one.state
         active = state.active - state.waiting
+        out.sample("nginxplus_worker_connection_accepted", state.accepted, *labels)
+        out.sample("nginxplus_worker_connection_dropped", 0, *labels)
         out.sample("nginxplus_worker_connection_active", active, *labels)
         out.sample("nginxplus_worker_connection_idle", state.waiting, *labels)
         out.sample("nginxplus_worker_http_requests_total", state.requests, *labels)

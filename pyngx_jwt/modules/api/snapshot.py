@@ -15,10 +15,13 @@ from ...conf.scope import Scope
 from ...gateway.groups import Upstreams
 from ...metrics import Tallies
 from ...metrics.kinds import (
+    CHECKED,
     CLIENTS,
     CODES,
+    GROUP,
     PEER,
     PROCESSING,
+    QUEUE,
     STREAM_PEER,
     STREAM_PROCESSING,
     STREAM_SERVER,
@@ -76,6 +79,17 @@ class PeerFacts:
     state: str  # as NGINX Plus calls it
     counted: Requests
     handshakes: Numbers
+    last_passed: bool | None  # the last health check, None without any
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """A group of "http" in all workers: connections that idle, and its queue."""
+
+    idle: int
+    waiting: int
+    most: int  # requests that can wait
+    overflows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +203,33 @@ class Snapshot:
         totals, codes = self.tallies.totals(kind), self._codes_of(kind)
         handshakes, none = self.tallies.totals(tls), (0,) * tls.length
         zeros, now = (0,) * kind.length, int(time.monotonic())
+        checked = self._checked(kind, group.name)
         peers = group.shared.look() if group.shared is not None else group.peers.all
         found = []
         for peer in peers:
             key = (group.name, peer.name)
             counted = Requests(totals.get(key, zeros), codes.get(key, {}), peer.conns)
             state, shaken = state_of(peer, now), handshakes.get(key, none)
-            found.append(PeerFacts(peer, group.name, state, counted, shaken))
+            passed = checked.get(peer.name)
+            found.append(PeerFacts(peer, group.name, state, counted, shaken, passed))
         return found
+
+    def _checked(self, kind: Kind, group: str) -> dict[str, bool]:
+        """The results of the last health checks, by address."""
+        mark = kind.mark.decode()
+        return {
+            names[2]: bool(passed)
+            for _, names, (passed,) in self.tallies.reports(CHECKED)
+            if names[:2] == (mark, group)
+        }
+
+    def group(self, group: Upstream) -> GroupFacts:
+        """What a group with a zone has beside its servers."""
+        reports = [ns for _, names, ns in self.tallies.reports(GROUP) if names == (group.name,)]
+        most = group.queue.length * len(self.workers()) if group.queue is not None else 0
+        (overflows,) = self.tallies.totals(QUEUE).get((group.name,), (0,))
+        idle, waiting = (sum(ns[place] for ns in reports) for place in (0, 1))
+        return GroupFacts(idle, waiting, most, overflows)
 
     def lone_peers(self) -> dict[str, Requests]:
         """Servers that are named without a block, by address."""

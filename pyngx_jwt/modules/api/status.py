@@ -17,6 +17,7 @@ from ...errors import ConfError
 from ...gateway.cache_conf import CachedConf
 from ...gateway.conf import gateway_of
 from ...gateway.groups import Upstreams
+from ...gateway.keeping import WRITTEN
 from ...gateway.state import UpstreamState
 from ...http.contexts import LOCATION, LOCATION_IF, SERVER
 from ...http.level import Level
@@ -28,13 +29,16 @@ from ...metrics.handshakes import of_clients
 from ...metrics.kinds import (
     CACHE,
     CACHE_STATUSES,
+    CACHE_WRITTEN,
     DISCARDED,
+    GROUP,
     HEADER_MICROSECONDS,
     HEADER_TIMES,
     HOST,
     MICROSECONDS,
     PEER,
     PROCESSING,
+    QUEUE,
     RECEIVED,
     REQUESTS,
     RESOLVER,
@@ -54,6 +58,7 @@ from ...metrics.kinds import (
 from ...metrics.reloads import hash_of, note_loaded, note_rejected, note_restart
 from ...metrics.tallies import ZONE, ZONE_SIZE, ZONE_TAG, Names, Reported, Row, Tallies
 from ...metrics.workers import WorkerReport
+from ...upstream.upstream import Upstream
 from ...zones import Zones
 from ..core import CoreConf
 
@@ -244,6 +249,11 @@ def _cache_counter(level: Level, tallies: Tallies) -> Callable[[Request], None] 
             body = r.bytes_sent - r.header_size if r.parent is None else r.content_length
             row.add(place)
             row.add(place + 1, max(0, body))
+            written: int | None = r.contexts.get(WRITTEN)
+            if written is not None and r.cache_status in CACHE_WRITTEN:
+                place = CACHE_WRITTEN[r.cache_status]
+                row.add(place)
+                row.add(place + 1, written)
 
     return count
 
@@ -279,6 +289,10 @@ def begin(scope: Scope, life: WorkerLife) -> None:
         if zone:
             tallies.follow(tallies.row(RESOLVER, zone), partial(tuple, numbers))
     tallies.reporters.append(lambda: _processing(life))
+    tallies.reporters.append(partial(_groups, scope.shared(Upstreams)))
+    for group in _with_zones(scope.shared(Upstreams)):
+        if group.queue is not None:
+            tallies.follow(tallies.row(QUEUE, group.name), group.queue.overflow_count)
     life.until_end(tallies.keep())
 
 
@@ -292,6 +306,24 @@ def _processing(life: WorkerLife) -> Iterator[Reported]:
     for name, number in zones.items():
         names: Names = (name,)
         yield PROCESSING, names, (number,)
+
+
+def _with_zones(groups: Upstreams) -> Iterator[Upstream]:
+    """Of these the API reports what they have beside servers."""
+    for name in groups.declared:
+        group = groups.get(name)
+        if group is not None and group.shared is not None:
+            yield group
+
+
+def _groups(groups: Upstreams) -> Iterator[Reported]:
+    """The idle connections of this worker, and its requests that wait for a server."""
+    for group in _with_zones(groups):
+        idle = group.pool.idle if group.pool is not None else 0
+        waiting = group.queue.size if group.queue is not None else 0
+        if idle or waiting:
+            names: Names = (group.name,)
+            yield GROUP, names, (idle, waiting)
 
 
 @status.master_notes

@@ -45,6 +45,7 @@ from .tree import (
     health_checks,
     identifier,
     limited,
+    optional,
     resets,
 )
 
@@ -103,7 +104,7 @@ def upstreams(snapshot: Snapshot) -> Value:
 
 def peer(facts: PeerFacts, group: Upstream) -> Value:
     one, numbers = facts.peer, facts.counted.numbers
-    members: dict[str, Value] = {
+    return {
         "id": identifier(group, one.serial),
         "server": shown(one.name),
         "name": shown(one.server.name),
@@ -118,37 +119,44 @@ def peer(facts: PeerFacts, group: Upstream) -> Value:
         "received": numbers[RECEIVED],
         "fails": numbers[DISCARDED],
         "unavail": numbers[UNAVAILABLE],
-        "health_checks": health_checks(numbers),
+        "health_checks": health_checks(facts),
         "downtime": 0,
+        **optional(one),
     }
-    if one.max_conns:
-        members["max_conns"] = one.max_conns
-    return members
 
 
 def zone_sync(snapshot: Snapshot) -> Value:
     """What is shared with other machines, by the store: it is the only node that there is."""
-    tallies, wanted = snapshot.tallies, snapshot.scope.shared(ZoneStore).wanted
-    numbers = tallies.totals(STORE).get((), (0,) * STORE.length)
+    zones = {shown(name): records for name, records in shared_zones(snapshot).items()}
+    return {"zones": zones, "status": store_status(snapshot)}
+
+
+def shared_zones(snapshot: Snapshot) -> dict[str, dict[str, int]]:
+    """The records of the zones that are shared."""
     pending: Counter[str] = Counter()
-    for _, (name,), (changes,) in tallies.reports(STORE_PENDING):
+    for _, (name,), (changes,) in snapshot.tallies.reports(STORE_PENDING):
         pending[name] += changes
+    wanted = snapshot.scope.shared(ZoneStore).wanted
     return {
-        "zones": {
-            shown(zone.name): {
-                "records_pending": pending[zone.name],
-                "records_total": _records(snapshot, zone),
-            }
-            for zone in snapshot.zones()
-            if zone.name in wanted
-        },
-        "status": {
-            "bytes_in": numbers[RECEIVED],
-            "msgs_in": numbers[STORE_COPIED],
-            "msgs_out": numbers[STORE_STEPS],
-            "bytes_out": numbers[SENT],
-            "nodes_online": int(any(is_up for _, _, (is_up,) in tallies.reports(STORE_UP))),
-        },
+        zone.name: {
+            "records_pending": pending[zone.name],
+            "records_total": _records(snapshot, zone),
+        }
+        for zone in snapshot.zones()
+        if zone.name in wanted
+    }
+
+
+def store_status(snapshot: Snapshot) -> dict[str, int]:
+    """What has gone to the store and come from it."""
+    tallies = snapshot.tallies
+    numbers = tallies.totals(STORE).get((), (0,) * STORE.length)
+    return {
+        "bytes_in": numbers[RECEIVED],
+        "msgs_in": numbers[STORE_COPIED],
+        "msgs_out": numbers[STORE_STEPS],
+        "bytes_out": numbers[SENT],
+        "nodes_online": int(any(is_up for _, _, (is_up,) in tallies.reports(STORE_UP))),
     }
 
 

@@ -13,6 +13,7 @@ from ...dns.resolvers import NUMBERS as RESOLVER_NUMBERS
 from ...metrics.kinds import (
     CACHE,
     CACHE_STATUSES,
+    CACHE_WRITTEN,
     CHECK_FAILURES,
     CHECKS,
     CLIENTS,
@@ -22,6 +23,7 @@ from ...metrics.kinds import (
     LIMIT_RESULTS,
     LOCATION,
     PEER,
+    QUEUE,
     RECEIVED,
     REQUESTS,
     RESOLVER,
@@ -40,12 +42,12 @@ from ...metrics.kinds import (
     Kind,
 )
 from ...metrics.reloads import reload_state
-from ...upstream.peer import declared_count
+from ...upstream.peer import Peer, declared_count
 from ...upstream.upstream import Upstream
 from ...zones.store import Numbers
 from .answers import Value, not_found
 from .metrics_plus import average_times
-from .snapshot import PeerFacts, Requests, Snapshot
+from .snapshot import CacheFacts, PeerFacts, Requests, Snapshot
 from .text import shown
 
 # What can be wrong with certificates of clients, and of servers.
@@ -204,9 +206,17 @@ def caches(snapshot: Snapshot) -> Value:
             entry["max_size"] = one.max_size
         for place, status in enumerate(CACHE_STATUSES):
             count, octets = one.numbers[2 * place : 2 * place + 2]
-            entry[status.lower()] = {"responses": count, "bytes": octets}
+            entry[status.lower()] = {"responses": count, "bytes": octets, **written(one, status)}
         found[shown(one.name)] = entry
     return found
+
+
+def written(one: CacheFacts, status: str) -> dict[str, int]:
+    """What the cache has got of responses with a status."""
+    if status not in CACHE_WRITTEN:
+        return {}
+    place = CACHE_WRITTEN[status]
+    return {"responses_written": one.numbers[place], "bytes_written": one.numbers[place + 1]}
 
 
 def limit_reqs(snapshot: Snapshot) -> Value:
@@ -238,16 +248,26 @@ def upstreams(snapshot: Snapshot) -> Value:
 
 def upstream(snapshot: Snapshot, group: Upstream, zone: str) -> Value:
     peers = [peer(facts, group) for facts in snapshot.peers(group)]
-    found: dict[str, Value] = {"peers": peers, "keepalive": 0, "zombies": 0, "zone": shown(zone)}
-    if group.pool is not None:
-        found["keepalive"] = group.pool.idle  # of the worker that answers
+    facts = snapshot.group(group)
+    found: dict[str, Value] = {
+        "peers": peers,
+        "keepalive": facts.idle,
+        "zombies": 0,
+        "zone": shown(zone),
+    }
+    if group.queue is not None:
+        found["queue"] = {
+            "size": facts.waiting,
+            "max_size": facts.most,
+            "overflows": facts.overflows,
+        }
     return found
 
 
 def peer(facts: PeerFacts, group: Upstream) -> Value:
     one, counted = facts.peer, facts.counted
     numbers, (header, response) = counted.numbers, average_times(counted)
-    found: dict[str, Value] = {
+    return {
         "id": identifier(group, one.serial),
         "server": shown(one.name),
         "name": shown(one.server.name),
@@ -262,23 +282,33 @@ def peer(facts: PeerFacts, group: Upstream) -> Value:
         "received": numbers[RECEIVED],
         "fails": numbers[DISCARDED],
         "unavail": numbers[UNAVAILABLE],
-        "health_checks": health_checks(numbers),
+        "health_checks": health_checks(facts),
         "header_time": header,
         "response_time": response,
         "downtime": 0,
+        **optional(one),
     }
-    if one.max_conns:
-        found["max_conns"] = one.max_conns
-    return found
 
 
-def health_checks(numbers: Numbers) -> dict[str, int]:
+def health_checks(facts: PeerFacts) -> dict[str, int]:
     """Of a server of a group."""
-    return {
+    numbers = facts.counted.numbers
+    found = {
         "checks": numbers[CHECKS],
         "fails": numbers[CHECK_FAILURES],
         "unhealthy": numbers[UNHEALTHY],
     }
+    if facts.last_passed is not None:
+        found["last_passed"] = facts.last_passed
+    return found
+
+
+def optional(peer: Peer) -> dict[str, Value]:
+    """What not all servers of groups have."""
+    found: dict[str, Value] = {"max_conns": peer.max_conns} if peer.max_conns else {}
+    if peer.server.lookup is not None and peer.server.lookup.service:
+        found["service"] = shown(peer.server.lookup.service)
+    return found
 
 
 def identifier(group: Upstream, serial: int) -> int:
@@ -326,7 +356,7 @@ HTTP: Mapping[str, Resource] = {
         limit_conns, ("LimitConnNotFound", "limit_conn not found"), resets(LIMIT_CONN)
     ),
     "upstreams": Resource(
-        upstreams, ("UpstreamNotFound", "upstream not found"), resets(PEER, TLS_PEER)
+        upstreams, ("UpstreamNotFound", "upstream not found"), resets(PEER, TLS_PEER, QUEUE)
     ),
 }
 
