@@ -41,6 +41,7 @@ UNHEALTHY: Final = OF_REQUESTS + 5  # how often it became so
 
 CHECKED: Final = Kind(b"C", 1)  # mark of a kind, group, address; reported: the last check passed
 GROUP: Final = Kind(b"E", 2)  # group, reported: connections that idle, requests in its queue
+REMOVED: Final = Kind(b"R", 1)  # mark, group, address, reported: still used, though it was removed
 QUEUE: Final = Kind(b"Q", 1)  # group: requests that found the queue full
 
 SERVER: Final = Kind(b"s", OF_REQUESTS)  # of status_zone
@@ -74,6 +75,7 @@ STREAM_LIMIT_CONN: Final = Kind(b"O", len(LIMIT_RESULTS))
 
 CLIENTS: Final = Kind(b"m", 2)  # connections and requests of all clients
 WORKER: Final = Kind(b"w", 9)  # reported by each: see workers.py
+WORKER_ZERO: Final = Kind(b"W", 2)  # process: connections and requests that are not shown of it
 PROCESSING: Final = Kind(b"n", 1)  # reported: requests of a status_zone that are not finished
 STREAM_PROCESSING: Final = Kind(b"N", 1)  # the same of sessions
 RESTARTS: Final = Kind(b"x", 1)

@@ -266,3 +266,48 @@ def test_the_last_health_check(nginx: Nginx, branch: str) -> None:
     until(passed, [True, False])
     checks = get(nginx, "/http/upstreams/unchecked")["peers"][0]["health_checks"]
     assert checks == {"checks": 0, "fails": 0, "unhealthy": 0}
+
+
+def test_removed_while_it_is_used(nginx: Nginx) -> None:
+    gate = threading.Event()
+
+    def held(peer: Peer) -> None:
+        peer.request()
+        assert gate.wait(DEADLINE)
+        peer.send(OK)
+
+    backend = nginx.backend("up", held)
+    nginx(f"location / {{ proxy_pass http://up; }} {API} {METRICS}", http=group("up"))
+    path = "/http/upstreams/up"
+    with nginx.connect() as client:
+        client.wire.send(GET)
+        backend.wait_until_asked()
+        assert get(nginx, path)["zombies"] == 0
+        assert send(nginx, "DELETE", f"{path}/servers/0").status == 200
+        assert (found := get(nginx, path))["zombies"] == 1 and found["peers"] == []
+        assert scrape(nginx)['nginxplus_upstream_zombies upstream="up"'] == 1
+        gate.set()
+        assert client.wire.answer("GET") is not None
+    until(lambda: get(nginx, path)["zombies"], 0)
+
+
+def test_removed_while_a_session_uses_it(nginx: Nginx) -> None:
+    gate = threading.Event()
+
+    def held(peer: Peer) -> None:
+        peer.send(b"up")
+        assert gate.wait(DEADLINE)
+
+    nginx.backend("up", held)
+    tcp = "server { listen 127.0.0.1:%%PORT_tcp%%; proxy_pass up; }"
+    nginx(f"{API} {METRICS}", main=f"stream {{ {group('up')} {tcp} }}")
+    path = "/stream/upstreams/up"
+    with nginx.connect("tcp") as client:
+        assert client.wire.exactly(2) == b"up"
+        assert get(nginx, path)["zombies"] == 0
+        assert send(nginx, "DELETE", f"{path}/servers/0").status == 200
+        assert get(nginx, path)["zombies"] == 1
+        assert scrape(nginx)['nginxplus_stream_upstream_zombies upstream="up"'] == 1
+        gate.set()
+        assert client.wire.closed()
+    until(lambda: get(nginx, path)["zombies"], 0)

@@ -19,9 +19,9 @@ from ...metrics.kinds import (
     LIMIT_RESULTS,
     LOCATION,
     MICROSECONDS,
+    PEER,
     RECEIVED,
     REQUESTS,
-    RESOLVER,
     RESPONSES,
     SENT,
     SERVER,
@@ -40,6 +40,7 @@ ABOUT_HANDSHAKES = {  # as far as the exporter has them
     "handshakes_failed": "Failed SSL handshakes",
     "session_reuses": "Session reuses",
 }
+ABOUT_REMOVED = "Servers that were removed from the group and are still used"
 STATES = {"up": 1, "draining": 2, "down": 3, "unavail": 4, "checking": 5, "unhealthy": 6}
 
 
@@ -163,11 +164,14 @@ def _write_groups(out: Exposition, snapshot: Snapshot) -> None:
     """As with NGINX Plus, groups without a zone are not reported."""
     peers: list[PeerFacts] = []
     out.family("nginxplus_upstream_keepalive", "gauge", "Idle keepalive connections")
+    out.family("nginxplus_upstream_zombies", "gauge", ABOUT_REMOVED)
     for group, zone in snapshot.groups():
         if zone:
             peers += snapshot.peers(group)
             idle = snapshot.group(group).idle
             out.sample("nginxplus_upstream_keepalive", idle, ("upstream", group.name))
+            removed = snapshot.removed(PEER, group)
+            out.sample("nginxplus_upstream_zombies", removed, ("upstream", group.name))
     prefix = "nginxplus_upstream_server"
     labelled = write_servers(out, prefix, peers, ("requests", "Total client requests"))
     out.family(f"{prefix}_header_time", "gauge", "Average time to get the response header")
@@ -230,12 +234,12 @@ def _write_limits(out: Exposition, snapshot: Snapshot) -> None:
 
 
 def _write_resolvers(out: Exposition, snapshot: Snapshot) -> None:
-    zones = snapshot.tallies.totals(RESOLVER)
+    zones = snapshot.resolvers()
     for place, name in enumerate(RESOLVER_NUMBERS):
         family = f"nginxplus_resolver_{name}"
         out.family(family, "counter", f"Questions or answers of the kind {name}")
-        for names, numbers in zones.items():
-            out.sample(family, numbers[place], ("resolver", names[0]))
+        for zone, numbers in zones.items():
+            out.sample(family, numbers[place], ("resolver", zone))
 
 
 def _write_workers(out: Exposition, snapshot: Snapshot) -> None:

@@ -9,10 +9,11 @@ from ...metrics.kinds import (
     REQUESTS,
     SENT,
     STREAM_LIMIT_CONN,
+    STREAM_PEER,
     TLS_STREAM_SERVER,
 )
 from .exposition import Exposition
-from .metrics_plus import write_handshakes, write_servers
+from .metrics_plus import ABOUT_REMOVED, write_handshakes, write_servers
 from .snapshot import PeerFacts, Snapshot
 from .stream_tree import TIMES, average, sessions, shared_zones, store_status
 
@@ -69,9 +70,12 @@ def _write_zones(out: Exposition, snapshot: Snapshot) -> None:
 def _write_groups(out: Exposition, snapshot: Snapshot) -> None:
     """As with NGINX Plus, groups without a zone are not reported."""
     peers: list[PeerFacts] = []
+    out.family("nginxplus_stream_upstream_zombies", "gauge", ABOUT_REMOVED)
     for group, zone in snapshot.stream_groups():
         if zone:
             peers += snapshot.stream_peers(group)
+            removed = snapshot.removed(STREAM_PEER, group)
+            out.sample("nginxplus_stream_upstream_zombies", removed, ("upstream", group.name))
     used = "connections", "Total client connections forwarded to this server"
     labelled = write_servers(out, SERVER, peers, used)
     for name in TIMES:

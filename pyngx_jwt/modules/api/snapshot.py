@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ...cache import Caches
 from ...cache.settings import UNLIMITED
 from ...conf.scope import Scope
+from ...dns import Resolvers
 from ...gateway.groups import Upstreams
 from ...metrics import Tallies
 from ...metrics.kinds import (
@@ -22,12 +23,15 @@ from ...metrics.kinds import (
     PEER,
     PROCESSING,
     QUEUE,
+    REMOVED,
+    RESOLVER,
     STREAM_PEER,
     STREAM_PROCESSING,
     STREAM_SERVER,
     TLS_PEER,
     TLS_STREAM_PEER,
     WORKER,
+    WORKER_ZERO,
     Kind,
 )
 from ...metrics.tallies import Names
@@ -127,9 +131,23 @@ class Snapshot:
 
     def workers(self) -> list[WorkerFacts]:
         """By their numbers; old ones that are still finishing requests come after new ones."""
-        reports = self.tallies.reports(WORKER)
-        facts = [WorkerFacts(pid, WorkerState(*numbers)) for pid, _, numbers in reports]
+        zeros = self.tallies.totals(WORKER_ZERO)
+        facts = []
+        for pid, _, numbers in self.tallies.reports(WORKER):
+            state = WorkerState(*numbers)
+            accepted, requests = zeros.get((str(pid),), (0, 0))
+            state = state._replace(
+                accepted=state.accepted - accepted, requests=state.requests - requests
+            )
+            facts.append(WorkerFacts(pid, state))
         return sorted(facts, key=lambda one: (one.state.number, -one.state.started))
+
+    def reset_workers(self, number: str = "") -> None:
+        """Begins with zeros again, for a worker or for all of them."""
+        for pid, _, numbers in self.tallies.reports(WORKER):
+            state = WorkerState(*numbers)
+            if number in ("", str(state.number)):
+                self.tallies.put(WORKER_ZERO, (str(pid),), (state.accepted, state.requests))
 
     # -- requests --------------------------------------------------------------------------
 
@@ -181,6 +199,12 @@ class Snapshot:
                 by_names.setdefault(tuple(names), {})[int(code)] = number
         return self._codes.get(kind.mark.decode(), {})
 
+    def resolvers(self) -> dict[str, Numbers]:
+        """Those with a "status_zone" that something uses, with those that were not asked yet."""
+        totals, zeros = self.tallies.totals(RESOLVER), (0,) * RESOLVER.length
+        names = [name for name in self.scope.shared(Resolvers).counts if name]
+        return {name: totals.get((name,), zeros) for name in names}
+
     # -- groups ----------------------------------------------------------------------------
 
     def groups(self) -> Iterator[tuple[Upstream, str]]:
@@ -222,6 +246,12 @@ class Snapshot:
             for _, names, (passed,) in self.tallies.reports(CHECKED)
             if names[:2] == (mark, group)
         }
+
+    def removed(self, kind: Kind, group: Upstream) -> int:
+        """How many servers were removed from a group and are still used."""
+        mark = kind.mark.decode()
+        reports = self.tallies.reports(REMOVED)
+        return len({names for _, names, _ in reports if names[:2] == (mark, group.name)})
 
     def group(self, group: Upstream) -> GroupFacts:
         """What a group with a zone has beside its servers."""

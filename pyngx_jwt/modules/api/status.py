@@ -31,14 +31,12 @@ from ...metrics.kinds import (
     CACHE_STATUSES,
     CACHE_WRITTEN,
     DISCARDED,
-    GROUP,
     HEADER_MICROSECONDS,
     HEADER_TIMES,
     HOST,
     MICROSECONDS,
     PEER,
     PROCESSING,
-    QUEUE,
     RECEIVED,
     REQUESTS,
     RESOLVER,
@@ -58,9 +56,9 @@ from ...metrics.kinds import (
 from ...metrics.reloads import hash_of, note_loaded, note_rejected, note_restart
 from ...metrics.tallies import ZONE, ZONE_SIZE, ZONE_TAG, Names, Reported, Row, Tallies
 from ...metrics.workers import WorkerReport
-from ...upstream.upstream import Upstream
 from ...zones import Zones
 from ..core import CoreConf
+from .group_counts import report_groups
 
 NO_GROUP = "::nogroups"  # of servers that are named without an "upstream" block
 NO_NAME = "_"  # of a virtual server
@@ -289,10 +287,7 @@ def begin(scope: Scope, life: WorkerLife) -> None:
         if zone:
             tallies.follow(tallies.row(RESOLVER, zone), partial(tuple, numbers))
     tallies.reporters.append(lambda: _processing(life))
-    tallies.reporters.append(partial(_groups, scope.shared(Upstreams)))
-    for group in _with_zones(scope.shared(Upstreams)):
-        if group.queue is not None:
-            tallies.follow(tallies.row(QUEUE, group.name), group.queue.overflow_count)
+    report_groups(scope, life)
     life.until_end(tallies.keep())
 
 
@@ -306,24 +301,6 @@ def _processing(life: WorkerLife) -> Iterator[Reported]:
     for name, number in zones.items():
         names: Names = (name,)
         yield PROCESSING, names, (number,)
-
-
-def _with_zones(groups: Upstreams) -> Iterator[Upstream]:
-    """Of these the API reports what they have beside servers."""
-    for name in groups.declared:
-        group = groups.get(name)
-        if group is not None and group.shared is not None:
-            yield group
-
-
-def _groups(groups: Upstreams) -> Iterator[Reported]:
-    """The idle connections of this worker, and its requests that wait for a server."""
-    for group in _with_zones(groups):
-        idle = group.pool.idle if group.pool is not None else 0
-        waiting = group.queue.size if group.queue is not None else 0
-        if idle or waiting:
-            names: Names = (group.name,)
-            yield GROUP, names, (idle, waiting)
 
 
 @status.master_notes

@@ -94,7 +94,7 @@ def upstreams(snapshot: Snapshot) -> Value:
     return {
         shown(group.name): {
             "peers": [peer(facts, group) for facts in snapshot.stream_peers(group)],
-            "zombies": 0,
+            "zombies": snapshot.removed(STREAM_PEER, group),
             "zone": shown(zone),
         }
         for group, zone in snapshot.stream_groups()

@@ -60,12 +60,17 @@ Reset = Callable[[Snapshot, tuple[str, ...]], None]
 
 
 class Resource(NamedTuple):
-    """What is at a path.  `things` are collections, whose members have paths below it; `reset`
-    begins with zeros again, for a member or all."""
+    """What is at a path.  The members of collections have paths below it; `reset` begins with
+    zeros again, for a member, or for what is no collection; for all members if it `resets_all`."""
 
     show: Show
     missing: tuple[str, str] | None = None  # code and text of the error, for collections
     reset: Reset | None = None
+    resets_all: bool = False
+
+    def can_reset(self, names: list[str]) -> bool:
+        """Whether that can be done with a member, or with all there is."""
+        return bool(names or not self.missing or self.resets_all)
 
 
 def iso(milliseconds: float) -> str:
@@ -147,7 +152,7 @@ def workers(snapshot: Snapshot) -> Value:
 
 def resolvers(snapshot: Snapshot) -> Value:
     found: dict[str, Value] = {}
-    for (name,), numbers in snapshot.tallies.totals(RESOLVER).items():
+    for name, numbers in snapshot.resolvers().items():
         pairs = dict(zip(RESOLVER_NUMBERS, numbers, strict=True))
         found[shown(name)] = {
             "requests": {key: pairs[key] for key in RESOLVER_NUMBERS[:3]},
@@ -252,7 +257,7 @@ def upstream(snapshot: Snapshot, group: Upstream, zone: str) -> Value:
     found: dict[str, Value] = {
         "peers": peers,
         "keepalive": facts.idle,
-        "zombies": 0,
+        "zombies": snapshot.removed(PEER, group),
         "zone": shown(zone),
     }
     if group.queue is not None:
@@ -329,16 +334,26 @@ def resets(*kinds: Kind) -> Reset:
     return reset
 
 
+def reset_workers(snapshot: Snapshot, names: tuple[str, ...]) -> None:
+    snapshot.reset_workers(*names)
+
+
+def nothing(snapshot: Snapshot, names: tuple[str, ...]) -> None:
+    """The counters of slots would be reset; there are no slots."""
+
+
 TOP: Mapping[str, Resource] = {
     "nginx": Resource(nginx),
     "processes": Resource(processes, reset=resets(RESTARTS)),
     "connections": Resource(connections, reset=resets(CLIENTS)),
-    "slabs": Resource(slabs, ("SlabNotFound", "slab not found")),
+    "slabs": Resource(slabs, ("SlabNotFound", "slab not found"), nothing),
     "ssl": Resource(tls, reset=resets(TLS)),
     "resolvers": Resource(
         resolvers, ("ResolverZoneNotFound", "resolver zone not found"), resets(RESOLVER)
     ),
-    "workers": Resource(workers, ("WorkerNotFound", "worker not found")),
+    "workers": Resource(
+        workers, ("WorkerNotFound", "worker not found"), reset_workers, resets_all=True
+    ),
 }
 HTTP: Mapping[str, Resource] = {
     "requests": Resource(requests, reset=resets(CLIENTS)),
