@@ -167,7 +167,7 @@ def test_handshakes_that_take_too_long(nginx: Nginx) -> None:
 
     nginx.backend("up", silent)
     nginx(
-        f"location / {{ proxy_pass https://up; proxy_connect_timeout 200ms; }} {API}",
+        f"location / {{ proxy_pass https://up; proxy_connect_timeout 2s; }} {API}",
         http=group("up"),
     )
     assert nginx.request("GET /").status == 504

@@ -401,7 +401,7 @@ def test_a_handshake_that_takes_too_long(nginx: Nginx) -> None:
 
     nginx.backend("up", silent)
     nginx(
-        "location / { proxy_connect_timeout 200ms; proxy_pass https://127.0.0.1:%%PORT_up%%; }",
+        "location / { proxy_connect_timeout 2s; proxy_pass https://127.0.0.1:%%PORT_up%%; }",
     )
     nginx.exchange("> GET /\n< 504")
     gate.set()
