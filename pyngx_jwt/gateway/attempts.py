@@ -7,6 +7,8 @@ from collections.abc import Hashable
 
 from ..http.request import Request
 from ..log import Severity
+from ..metrics.handshakes import UNCOUNTED, HandshakeCounts, of_peer
+from ..metrics.kinds import TLS_PEER
 from ..upstream.address import Local, parse_local
 from ..upstream.affinity import Affinity
 from ..upstream.balancer import PeerChoice
@@ -95,8 +97,16 @@ class Attempts:
             ssl=self.handshake,
             local=self.local,
             kind=self.route.wire.connection,
+            counts=self._handshake_counts(peer),
         )
         return self.connection
+
+    def _handshake_counts(self, peer: Peer) -> HandshakeCounts:
+        """What counts the handshake: servers of groups with a zone have such counts."""
+        group = self.destination.upstream
+        if self.handshake is None or group.shared is None:
+            return UNCOUNTED
+        return of_peer(self.route.tallies, TLS_PEER, group.name, peer.name)
 
     def _tag(self) -> Hashable:
         """What a keep-alive connection must have in common with this request's: what the load

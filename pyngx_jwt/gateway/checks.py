@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -17,8 +17,9 @@ from ..core.worker import WorkerLife
 from ..errors import ConfError
 from ..log import Severity
 from ..metrics import Tallies
-from ..metrics.kinds import CHECK_FAILURES, CHECKS, Kind
+from ..metrics.kinds import CHECK_FAILURES, CHECKED, CHECKS, Kind
 from ..metrics.kinds import UNHEALTHY as TURNED_UNHEALTHY
+from ..metrics.tallies import Names, Reported
 from ..upstream.address import Url, inet_address
 from ..upstream.least_time import milliseconds
 from ..upstream.peer import CHECKING, UNHEALTHY, Peer
@@ -65,6 +66,7 @@ class CheckedGroup:
     def __init__(self, name: str, shared: Shared) -> None:
         self.name, self.shared = name, shared
         self.checkers: list[Checker] = []
+        self.results: dict[str, bool] = {}  # whether the last check passed, by address
 
     def begin(self, old: Shared | None = None) -> None:
         """Before the workers start: servers wait for their first check if that is mandatory,
@@ -81,6 +83,19 @@ class CheckedGroup:
     def start(self, life: WorkerLife) -> None:
         for checker in self.checkers:
             life.until_quit(checker.watch())
+        self.checkers[0].tallies.reporters.append(self._report)
+
+    def forget(self, known: set[str]) -> None:
+        """Servers that are gone have no results."""
+        for name in self.results.keys() - known:
+            del self.results[name]
+
+    def _report(self) -> Iterator[Reported]:
+        """The results of now, as long as this worker checks."""
+        mark = self.checkers[0].probe.kind.mark.decode()
+        for name, passed in self.results.items():
+            names: Names = (mark, self.name, name)
+            yield CHECKED, names, (int(passed),)
 
     def judged(self, peer: Peer) -> bool:
         """The verdict of a check has changed; whether the state of the server changes with it.
@@ -122,7 +137,7 @@ class Checker:
         self, check: HealthCheck, group: CheckedGroup, probe: Probe, tallies: Tallies
     ) -> None:
         self.check, self.group, self.probe = check, group, probe
-        self._tallies = tallies
+        self.tallies = tallies
         self.closes: Callable[[], None] | None = None  # run when there are no more checks
         self._verdicts: dict[int, bool] = {}  # by the serial of the peer
         self._streaks: dict[int, int] = {}  # results that were alike, negative if they failed
@@ -134,11 +149,13 @@ class Checker:
             while True:
                 peers = self.group.shared.look()
                 self._forget({peer.serial for peer in peers}, running)
+                self.group.forget({peer.name for peer in peers})
                 for peer in peers:
                     if not peer.server.down and peer.serial not in running:
                         running[peer.serial] = asyncio.create_task(self._check(peer))
                 await asyncio.sleep(self.check.interval)
         finally:
+            self.group.results.clear()
             for task in running.values():
                 task.cancel()
             await asyncio.gather(*running.values(), return_exceptions=True)
@@ -172,14 +189,15 @@ class Checker:
             self.probe.failed(error, peer)
             return
         has_changed = self._judge(peer, passed) and self.group.judged(peer)
-        if self._tallies.wanted:
+        if self.tallies.wanted:
             self._count(peer, passed, has_changed=has_changed)
         if has_changed:
             state, level = ("healthy", Severity.NOTICE) if passed else ("unhealthy", Severity.WARN)
             self.probe.log(level, f"peer is {state} while {doing}", peer)
 
     def _count(self, peer: Peer, passed: bool, *, has_changed: bool) -> None:
-        row = self._tallies.row(self.probe.kind, self.group.name, peer.name)
+        self.group.results[peer.name] = passed
+        row = self.tallies.row(self.probe.kind, self.group.name, peer.name)
         row.add(CHECKS)
         if not passed:
             row.add(CHECK_FAILURES)

@@ -19,6 +19,7 @@ from .response_side import ResponseSide
 from .writing import BodyWriter
 
 WITH_VALIDATORS = (200, 206)
+WRITTEN = "cache_written"  # in the contexts of a request: bytes that the cache has got
 
 
 class KeepingRules:
@@ -144,8 +145,9 @@ class CacheKeeper(BodyWriter):
             modified, etag = -1 if seconds is None else seconds, state.field("etag") or ""
         return self.hold.begin(response.raw, fresh, last_modified=modified, etag=etag)
 
-    def commit(self, writer: Writer) -> None:
-        self.hold.commit(writer)
+    def commit(self, exchange: ResponseSide, writer: Writer) -> None:
+        if self.hold.commit(writer):
+            exchange.r.contexts[WRITTEN] = writer.size - writer.body_start
 
     def discard(self, writer: Writer) -> None:
         self.hold.free(writer)

@@ -10,6 +10,7 @@ from ..core.capabilities import KeptCapabilities
 from ..http.level import Level
 from ..http.request import Request
 from ..http.template import Template, Text, bind_size
+from ..metrics import Tallies
 from ..upstream.client import PeerSettings
 from .answer import Fields, compile_copy, copy_redirected
 from .conf import GatewayConf
@@ -51,6 +52,7 @@ class Route:
         keeps_heads: bool = False,
     ) -> None:
         self.conf, self.wire = conf, wire
+        self.tallies = level.scope.shared(Tallies)
         self.find: FindDestination = compile_target(conf, level, wire, options.names)
         whole = wire.whole_heads
         self.copy_headers = compile_copy(conf, level, wire.special, wire.hidden, whole=whole)

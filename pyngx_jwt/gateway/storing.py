@@ -71,7 +71,7 @@ class StoreKeeper(BodyWriter):
     def _is_head(self) -> bool:
         return self.r.method == "HEAD"
 
-    def commit(self, writer: Writer) -> None:
+    def commit(self, exchange: ResponseSide, writer: Writer) -> None:
         path = self.rules.path_of(self.r)
         if not path or not writer.flush():
             return

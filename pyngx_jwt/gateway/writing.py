@@ -16,7 +16,7 @@ class BodyWriter:
     writer: Writer | None = None
     client: Follower | None = None
 
-    def commit(self, writer: Writer) -> None:
+    def commit(self, exchange: ResponseSide, writer: Writer) -> None:
         """The file has the whole body."""
         raise NotImplementedError
 
@@ -34,7 +34,7 @@ class BodyWriter:
         if whole is None:
             return await self._write_stream(exchange, response, writer)
         writer.write(whole)
-        self.commit(writer)
+        self.commit(exchange, writer)
         sent = exchange.send_body(response)
         return sent if isinstance(sent, int) else await sent
 
@@ -64,7 +64,7 @@ class BodyWriter:
             return DONE
         exchange.finished(total)
         if response.length in (-1, total) or exchange.out.is_head:
-            self.commit(writer)
+            self.commit(exchange, writer)
         await client.finish()
         r.trailers = tuple(response.trailers)
         return r.finish()

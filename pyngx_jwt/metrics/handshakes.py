@@ -1,9 +1,10 @@
-"""Counts TLS handshakes with clients: all of them, and those of servers with a status_zone."""
+"""Counts TLS handshakes: with clients all of them, and those of servers with a status_zone; with
+servers of groups those of each server."""
 
 from __future__ import annotations
 
 from .kinds import TLS, TLS_DONE, TLS_FAILED, TLS_REUSED, TLS_VERIFY, Kind
-from .tallies import Tallies
+from .tallies import Row, Tallies
 
 # Results of a verification (x509_vfy.h).
 _EXPIRED, _REVOKED, _HOSTNAME = (9, 10), 23, 62
@@ -11,13 +12,12 @@ IS_REVOKED = "certificate revoked"  # of the issuer
 
 
 class HandshakeCounts:
-    """Those of the servers of one status_zone, or of none."""
+    """Counts in some rows."""
 
     __slots__ = ("_rows", "_tallies")
 
-    def __init__(self, tallies: Tallies, kind: Kind | None = None, zone: str = "") -> None:
-        self._tallies = tallies
-        self._rows = (tallies.row(TLS), *((tallies.row(kind, zone),) if kind is not None else ()))
+    def __init__(self, tallies: Tallies, *rows: Row) -> None:
+        self._tallies, self._rows = tallies, rows
 
     def add(self, *outcomes: int) -> None:
         if self._tallies.wanted:  # which is not known before all of the configuration is read
@@ -38,6 +38,20 @@ class HandshakeCounts:
         self.add(TLS_FAILED)
         if outcome:
             self.add(outcome)
+
+
+UNCOUNTED = HandshakeCounts(Tallies())
+
+
+def of_clients(tallies: Tallies, kind: Kind, zone: str) -> HandshakeCounts:
+    """Those with the clients of servers of one status_zone, or of none."""
+    rows = (tallies.row(TLS), tallies.row(kind, zone)) if zone else (tallies.row(TLS),)
+    return HandshakeCounts(tallies, *rows)
+
+
+def of_peer(tallies: Tallies, kind: Kind, group: str, peer: str) -> HandshakeCounts:
+    """Those with a server of a group that has a zone."""
+    return HandshakeCounts(tallies, tallies.row(kind, group, peer)) if tallies.wanted else UNCOUNTED
 
 
 def verify_failure(error: int, status_error: str = "") -> int:

@@ -39,6 +39,11 @@ CHECKS: Final = OF_REQUESTS + 3
 CHECK_FAILURES: Final = OF_REQUESTS + 4
 UNHEALTHY: Final = OF_REQUESTS + 5  # how often it became so
 
+CHECKED: Final = Kind(b"C", 1)  # mark of a kind, group, address; reported: the last check passed
+GROUP: Final = Kind(b"E", 2)  # group, reported: connections that idle, requests in its queue
+REMOVED: Final = Kind(b"R", 1)  # mark, group, address, reported: still used, though it was removed
+QUEUE: Final = Kind(b"Q", 1)  # group: requests that found the queue full
+
 SERVER: Final = Kind(b"s", OF_REQUESTS)  # of status_zone
 LOCATION: Final = Kind(b"l", OF_REQUESTS)
 HOST: Final = Kind(b"h", OF_REQUESTS)  # of a server block, by its first name
@@ -57,7 +62,11 @@ STREAM_PEER: Final = Kind(b"P", OF_REQUESTS + 9)  # group, address
 CACHE_STATUSES: Final = (
     *("HIT", "STALE", "UPDATING", "REVALIDATED", "MISS", "EXPIRED", "BYPASS", "SCARCE"),
 )
-CACHE: Final = Kind(b"k", 2 * len(CACHE_STATUSES))
+# Responses and bytes that were written to it, after those.
+CACHE_WRITTEN: Final = {
+    status: 2 * (len(CACHE_STATUSES) + n) for n, status in enumerate(("MISS", "EXPIRED", "BYPASS"))
+}
+CACHE: Final = Kind(b"k", 2 * (len(CACHE_STATUSES) + len(CACHE_WRITTEN)))
 
 LIMIT_RESULTS: Final = ("PASSED", "DELAYED", "REJECTED", "DELAYED_DRY_RUN", "REJECTED_DRY_RUN")
 LIMIT_REQ: Final = Kind(b"q", len(LIMIT_RESULTS))
@@ -66,6 +75,7 @@ STREAM_LIMIT_CONN: Final = Kind(b"O", len(LIMIT_RESULTS))
 
 CLIENTS: Final = Kind(b"m", 2)  # connections and requests of all clients
 WORKER: Final = Kind(b"w", 9)  # reported by each: see workers.py
+WORKER_ZERO: Final = Kind(b"W", 2)  # process: connections and requests that are not shown of it
 PROCESSING: Final = Kind(b"n", 1)  # reported: requests of a status_zone that are not finished
 STREAM_PROCESSING: Final = Kind(b"N", 1)  # the same of sessions
 RESTARTS: Final = Kind(b"x", 1)
@@ -87,6 +97,8 @@ OF_TLS: Final = len(TLS_OUTCOMES) + len(VERIFY_FAILURES)
 TLS: Final = Kind(b"z", OF_TLS)  # of all clients
 TLS_SERVER: Final = Kind(b"g", OF_TLS)  # of status_zone
 TLS_STREAM_SERVER: Final = Kind(b"G", OF_TLS)
+TLS_PEER: Final = Kind(b"i", OF_TLS)  # with servers of groups: group, address
+TLS_STREAM_PEER: Final = Kind(b"I", OF_TLS)
 TLS_DONE: Final = 0
 TLS_FAILED: Final = 1
 TLS_REUSED: Final = 2

@@ -22,6 +22,7 @@ _FAULTS = {
 _OUTCOMES = {
     **dict.fromkeys((193,), TLS_NO_CIPHER),
     **dict.fromkeys((258, 235), TLS_NO_PROTOCOL),  # of versions, of ALPN
+    **dict.fromkeys((1070, 1120), TLS_NO_PROTOCOL),  # the same, as alerts
     **dict.fromkeys((1042, 1043, 1044, 1045, 1046, 1048), TLS_REJECTED),  # alerts
 }
 

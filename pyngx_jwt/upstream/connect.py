@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
 from ..log import errno_text
+from ..metrics.handshakes import UNCOUNTED, HandshakeCounts
+from ..metrics.kinds import TLS_TIMEOUT
 from ..tls.client import ClientHandshake
 from ..tls.errors import TlsError
 from ..tls.transport import TlsTransport
@@ -51,10 +53,13 @@ async def connect(
     ssl: PeerHandshake | None = None,
     local: Local | None = None,
     kind: type[PeerConnection] = PeerConnection,
+    counts: HandshakeCounts = UNCOUNTED,
 ) -> PeerConnection:
     """Opens a connection, with TLS if `ssl` says how.  Raises ConnectError."""
     loop = asyncio.get_running_loop()
-    return await open_endpoint(lambda: kind(loop, address), address, settings, ssl=ssl, local=local)
+    return await open_endpoint(
+        lambda: kind(loop, address), address, settings, ssl=ssl, local=local, counts=counts
+    )
 
 
 async def open_endpoint(
@@ -65,12 +70,14 @@ async def open_endpoint(
     ssl: PeerHandshake | None = None,
     local: Local | None = None,
     preface: bytes = b"",
+    counts: HandshakeCounts = UNCOUNTED,
 ) -> E:
     """The same for an end of any kind; `preface` is sent before TLS.  Raises ConnectError.
 
     It has a task of its own: the caller need not be one.
     """
-    opening = asyncio.ensure_future(_open(make, address, settings, ssl, local, preface))
+    shake = _Shake(ssl, preface, counts) if ssl is not None else None
+    opening = asyncio.ensure_future(_open(make, address, settings, shake, local))
     try:
         await asyncio.wait((opening,), timeout=settings.connect_timeout)
     except asyncio.CancelledError:
@@ -78,7 +85,10 @@ async def open_endpoint(
         raise
     if not opening.done():
         _abandon(opening)
-        raise ConnectError(TIMED_OUT, timed_out=True)
+        is_shaking = shake is not None and shake.has_begun
+        if is_shaking:
+            counts.failed(TLS_TIMEOUT)
+        raise ConnectError(TIMED_OUT, timed_out=True, handshaking=is_shaking)
     error = opening.exception()
     if error is not None:
         raise _worded(error, address, local) from None
@@ -89,18 +99,17 @@ async def _open(
     make: Callable[[], E],
     address: PeerAddress,
     settings: PeerSettings,
-    ssl: PeerHandshake | None,
+    shake: _Shake | None,
     local: Local | None,
-    preface: bytes,
 ) -> E:
     loop = asyncio.get_running_loop()
     endpoint = make()
-    if ssl is None:
+    if shake is None:
         await _reach(loop, lambda: endpoint, address, settings, local)
         return endpoint
-    handshake = ClientHandshake(ssl.start(), loop, preface)
+    handshake = ClientHandshake(shake.ssl.start(), loop, shake.preface)
     await _reach(loop, lambda: handshake, address, settings, local)
-    await _shake(handshake, ssl)
+    await shake.run(handshake)
     tls, failed = handshake.tls, endpoint.tls_failed
     transport = TlsTransport(handshake.transport, tls, endpoint, failed, _LINGER)
     endpoint.connection_made(cast("asyncio.Transport", transport))
@@ -149,20 +158,44 @@ async def _connect_from(local: Local, address: PeerAddress) -> socket.socket:
     return sock
 
 
-async def _shake(handshake: ClientHandshake, ssl: PeerHandshake) -> None:
-    try:
-        await handshake.done
-        if ssl.verifies:
-            check_certificate(handshake.tls, ssl)
-    except TlsError as error:
-        raise handshake_error(error) from None
-    except OSError as error:
-        reason = f" {errno_text(error)}" if error.errno else ""
-        closed = f"peer closed connection in SSL handshake{reason}"
-        raise ConnectError(closed, handshaking=True) from None
-    except BaseException:
-        handshake.transport.close()
-        raise
+class _Shake:
+    """The handshake of a connection that is being opened."""
+
+    __slots__ = ("_counts", "has_begun", "preface", "ssl")
+
+    def __init__(self, ssl: PeerHandshake, preface: bytes, counts: HandshakeCounts) -> None:
+        self.ssl, self.preface, self._counts = ssl, preface, counts
+        self.has_begun = False
+
+    async def run(self, handshake: ClientHandshake) -> None:
+        """Raises ConnectError."""
+        self.has_begun = True
+        try:
+            await handshake.done
+        except TlsError as error:
+            self._counts.failed(error.outcome)
+            raise handshake_error(error) from None
+        except OSError as error:
+            self._counts.failed()
+            reason = f" {errno_text(error)}" if error.errno else ""
+            closed = f"peer closed connection in SSL handshake{reason}"
+            raise ConnectError(closed, handshaking=True) from None
+        except BaseException:
+            handshake.transport.close()
+            raise
+        self._check(handshake)
+
+    def _check(self, handshake: ClientHandshake) -> None:
+        """A certificate that is not the server's does not make the handshake one that failed."""
+        is_resumed = handshake.tls.is_resumed
+        try:
+            if self.ssl.verifies:
+                check_certificate(handshake.tls, self.ssl)
+        except ConnectError as error:
+            self._counts.done(is_resumed=is_resumed, verify_failure=error.outcome)
+            handshake.transport.close()
+            raise
+        self._counts.done(is_resumed=is_resumed)
 
 
 def _abandon(opening: asyncio.Future[E]) -> None:

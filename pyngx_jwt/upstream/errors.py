@@ -31,12 +31,14 @@ class ConnectError(UpstreamError):
         *,
         timed_out: bool = False,
         handshaking: bool = False,
+        outcome: int = 0,
         critical: bool = False,
         local: bool = False,
     ) -> None:
         super().__init__(message)
         self.timed_out, self.handshaking, self.critical = timed_out, handshaking, critical
         self.local = local
+        self.outcome = outcome  # what statistics count a handshake as, beside "failed"
 
 
 class SendTimeout(UpstreamError):

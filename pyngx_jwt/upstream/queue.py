@@ -18,20 +18,31 @@ POLL = 0.1  # seconds; what changes in other workers, and with time, tells no on
 class Queue:
     """The requests of one worker that wait for a server of a group, first come, first served."""
 
-    __slots__ = ("_waiting", "length", "timeout")
+    __slots__ = ("_overflows", "_waiting", "length", "timeout")
 
     def __init__(self, length: int, timeout: float) -> None:
         self.length, self.timeout = length, timeout  # seconds
         self._waiting: deque[asyncio.Event] = deque()
+        self._overflows = 0
 
     @property
     def is_used(self) -> bool:
         """Whether requests wait: those that come now are behind them."""
         return bool(self._waiting)
 
+    @property
+    def size(self) -> int:
+        """How many requests wait."""
+        return len(self._waiting)
+
+    def overflow_count(self) -> tuple[int]:
+        """How many found it full."""
+        return (self._overflows,)
+
     async def wait(self, take: Callable[[], T | None]) -> T | None:
         """Waits until `take` gives something; None if the queue is full, or it takes too long."""
         if len(self._waiting) >= self.length:
+            self._overflows += 1
             return None
         deadline = asyncio.get_running_loop().time() + self.timeout
         turn = asyncio.Event()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..log import Severity
+from ..metrics.handshakes import verify_failure
+from ..metrics.kinds import TLS_VERIFY
 from ..tls.certificate import error_text
 from ..tls.connection import TlsConnection
 from ..tls.context import Context
@@ -57,16 +59,17 @@ def check_certificate(tls: TlsConnection, handshake: PeerHandshake) -> None:
     error = tls.verify_error
     if error:
         reason = f"({error}:{error_text(error)})"
-        raise _refused(f"upstream SSL certificate verify error: {reason}")
+        raise _refused(f"upstream SSL certificate verify error: {reason}", verify_failure(error))
     if tls.peer is None or not tls.peer.is_for(handshake.name):
-        raise _refused(f'upstream SSL certificate does not match "{handshake.name}"')
+        text = f'upstream SSL certificate does not match "{handshake.name}"'
+        raise _refused(text, TLS_VERIFY["hostname_mismatch"])
 
 
 def handshake_error(error: TlsError) -> ConnectError:
     """A failed handshake, in nginx's words."""
     critical = error.severity(Severity.ERR) is Severity.CRIT
-    return ConnectError(str(error), handshaking=True, critical=critical)
+    return ConnectError(str(error), handshaking=True, critical=critical, outcome=error.outcome)
 
 
-def _refused(text: str) -> ConnectError:
-    return ConnectError(text, handshaking=True)
+def _refused(text: str, outcome: int) -> ConnectError:
+    return ConnectError(text, handshaking=True, outcome=outcome)

@@ -91,6 +91,27 @@ def test_the_server(nginx: Nginx) -> None:
     assert get(nginx, "/workers/1")["pid"] == workers[1]["pid"]
 
 
+def test_workers_are_reset(nginx: Nginx) -> None:
+    nginx(API)
+    assert get(nginx, "/nginx")
+    before = get(nginx, "/workers/0")
+    assert before["connections"]["accepted"] == before["http"]["requests"]["total"]
+    for path in ("/workers/0", "/workers/"):
+        assert send(nginx, "DELETE", path).status == 204
+        after = get(nginx, "/workers/")[0]
+        assert after["connections"]["accepted"] == after["http"]["requests"]["total"] == 1
+    assert get(nginx, "/http/requests")["total"] == before["http"]["requests"]["total"] + 5
+    assert fault(send(nginx, "DELETE", "/workers/1"))[:2] == (404, "WorkerNotFound")
+
+
+def test_slabs(nginx: Nginx) -> None:
+    nginx(API, http=GROUP)
+    found = get(nginx, "/slabs/backend")
+    assert found["slots"] == {} and found["pages"]["used"] + found["pages"]["free"] == 16
+    assert send(nginx, "DELETE", "/slabs/backend").status == 204
+    assert fault(send(nginx, "DELETE", "/slabs/"))[:2] == (405, "MethodDisabled")
+
+
 def test_zones(nginx: Nginx) -> None:
     nginx(f"status_zone site; location /a {{ status_zone loc; return 204; }} {READ_ONLY}")
     nginx.request("GET /a")

@@ -118,6 +118,8 @@ def test_a_service(nginx: Nginx) -> None:
         *((0, 1), (1, 1), (2, 3), (3, 1))
     ]
     assert get(nginx, f"{SERVERS}/2")["host"] == "s.example"
+    peers = get(nginx, SERVERS.removesuffix("/servers"))["peers"]
+    assert [peer.get("service") for peer in peers] == [None, "http", "http"]
     refused = send(nginx, "PATCH", f"{SERVERS}/2", {"weight": 9})
     code, text = "UpstreamServerWeightImmutable", 'server "2" weight is immutable'
     assert fault(refused) == (400, code, text)

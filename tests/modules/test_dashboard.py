@@ -92,7 +92,8 @@ def test_in_a_browser(nginx: Nginx, tmp_path: Path) -> None:
     assert script
     assert "no answer of the API" not in found
     peers = ("backend / 127.0.0.1:%%PORT_up%%", "behind / 127.0.0.1:%%PORT_up%%")
-    for text in ("site", "pages", "requests/s", "front", "sessions", *map(nginx.filled, peers)):
+    shown = ("site", "pages", "requests/s", "front", "sessions", "TLS fails", "0 / 0")
+    for text in (*shown, *map(nginx.filled, peers)):
         assert text in found
     assert '<td class="up">up</td>' in found and '<td class="down">down</td>' in found
     assert "Content Security Policy" not in done.stderr

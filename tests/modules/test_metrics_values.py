@@ -80,6 +80,8 @@ def test_connections_and_requests(nginx: Nginx) -> None:
     labels = next(key for key in found if key.startswith("nginxplus_worker_connection_active"))
     worker = labels.partition(" ")[2]
     assert re.fullmatch(r'id="0" pid="\d+"', worker)
+    assert found[f"nginxplus_worker_connection_accepted {worker}"] == 2
+    assert found[f"nginxplus_worker_connection_dropped {worker}"] == 0
     assert found[f"nginxplus_worker_connection_active {worker}"] == 1
     assert found[f"nginxplus_worker_connection_idle {worker}"] == 1
     assert found[f"nginxplus_worker_http_requests_total {worker}"] == 3
@@ -270,6 +272,18 @@ def test_all_that_a_cache_does(nginx: Nginx) -> None:
     }
     assert size == {status: sizes[status] for status in size}
     assert found[f"nginxplus_cache_cold {zone}"] in (0, 1)
+    written = {
+        "MISS": found[f"nginxplus_cache_miss_responses_written {zone}"],
+        "EXPIRED": found[f"nginxplus_cache_expired_responses_written {zone}"],
+        "BYPASS": found[f"nginxplus_cache_bypass_responses_written {zone}"],
+    }
+    assert written == {"MISS": 3, "EXPIRED": 2, "BYPASS": 1}  # not of /rare
+    octets = {
+        "MISS": found[f"nginxplus_cache_miss_bytes_written {zone}"],
+        "EXPIRED": found[f"nginxplus_cache_expired_bytes_written {zone}"],
+        "BYPASS": found[f"nginxplus_cache_bypass_bytes_written {zone}"],
+    }
+    assert octets == {status: 7 * number for status, number in written.items()}
     one = 'cache_zone="one"'
     total = found[f'nginx_vts_cache_bytes_total {one} direction="out"']
     assert total == sum(sizes.values())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 
 from ..authority import Authority
+from ..backend import Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 ONLY_HERE = pytest.mark.nginx_differs("it shares them, whatever their TLS settings are")
 
@@ -386,4 +389,23 @@ def test_rejected_commands(nginx: Nginx, command: str, to: str) -> None:
         f"location / {{ {command} Some thing; {to}; }}",
         re.compile(r'SSL_CONF_cmd\("Some", "thing"\) failed \(SSL: error:.*'),
         line=0,
+    )
+
+
+def test_a_handshake_that_takes_too_long(nginx: Nginx) -> None:
+    """The log has what it was that took too long."""
+    gate = threading.Event()
+
+    def silent(peer: Peer) -> None:
+        assert gate.wait(DEADLINE)
+
+    nginx.backend("up", silent)
+    nginx(
+        "location / { proxy_connect_timeout 2s; proxy_pass https://127.0.0.1:%%PORT_up%%; }",
+    )
+    nginx.exchange("> GET /\n< 504")
+    gate.set()
+    nginx.wait_for_log(
+        r"\[error\] .*upstream timed out \(110: [A-Z]\w+ timed out\) "
+        "while SSL handshaking to upstream, client: "
     )

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ..nginx import Nginx
 from ..redis_server import redis_server
 from ..wire import DEADLINE
+from .test_metrics import scrape
 from .test_stream_proxy import connected, echo, saying
 
 pytestmark = pytest.mark.pyngx_only("statistics of stream are a part of NGINX Plus")
@@ -272,6 +273,14 @@ def test_zones_of_several_machines(nginx: Nginx, tmp_path: Path) -> None:
         assert synced["zones"]["two"] == {"records_pending": 0, "records_total": 1}
         assert synced["status"]["msgs_out"] >= 2
         assert synced["status"]["bytes_in"] > 0 < synced["status"]["bytes_out"]
+        found = metrics(nginx)
+        assert found["zone_sync_zone_records_pending", "two"] == 0
+        assert found["zone_sync_status_nodes_online",] == 1
+        assert found["zone_sync_status_msgs_in",] == 1
+        assert found["zone_sync_status_msgs_out",] >= synced["status"]["msgs_out"]
+        assert found["zone_sync_status_bytes_in",] >= synced["status"]["bytes_in"]
+        assert found["zone_sync_status_bytes_out",] >= synced["status"]["bytes_out"]
+        assert scrape(nginx)['nginxplus_stream_zone_sync_zone_records_total zone="two"'] == 1
     synced_when(nginx, nodes_online=0)
     body = '{"b": "1"}'
     assert nginx.request(f"POST {path}", request, body=body).status == 201

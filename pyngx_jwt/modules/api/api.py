@@ -187,7 +187,7 @@ class Call:
         value = member(resource, snapshot, names[0]) if names else resource.show(snapshot)
         if self.method in READS:
             return Answer(200, self._chosen(value, is_list=bool(resource.missing and not names)))
-        if self.method != "DELETE" or resource.reset is None or bool(resource.missing) > len(names):
+        if self.method != "DELETE" or resource.reset is None or not resource.can_reset(names):
             raise method_disabled(self.method)
         resource.reset(snapshot, tuple(hidden(name) for name in names))
         return Answer(204)

@@ -8,6 +8,7 @@ from ...dns.resolvers import NUMBERS as RESOLVER_NUMBERS
 from ...metrics.kinds import (
     CACHE,
     CACHE_STATUSES,
+    CACHE_WRITTEN,
     CHECK_FAILURES,
     CHECKS,
     DISCARDED,
@@ -18,9 +19,9 @@ from ...metrics.kinds import (
     LIMIT_RESULTS,
     LOCATION,
     MICROSECONDS,
+    PEER,
     RECEIVED,
     REQUESTS,
-    RESOLVER,
     RESPONSES,
     SENT,
     SERVER,
@@ -39,6 +40,7 @@ ABOUT_HANDSHAKES = {  # as far as the exporter has them
     "handshakes_failed": "Failed SSL handshakes",
     "session_reuses": "Session reuses",
 }
+ABOUT_REMOVED = "Servers that were removed from the group and are still used"
 STATES = {"up": 1, "draining": 2, "down": 3, "unavail": 4, "checking": 5, "unhealthy": 6}
 
 
@@ -151,15 +153,25 @@ def write_servers(
         out.family(f"{prefix}_{suffix}", "counter", about)
         for labels, one in labelled:
             out.sample(f"{prefix}_{suffix}", one.counted.numbers[place], *labels)
+    for place, (name, about) in enumerate(ABOUT_HANDSHAKES.items()):
+        out.family(f"{prefix}_ssl_{name}", "counter", about)
+        for labels, one in labelled:
+            out.sample(f"{prefix}_ssl_{name}", one.handshakes[place], *labels)
     return labelled
 
 
 def _write_groups(out: Exposition, snapshot: Snapshot) -> None:
     """As with NGINX Plus, groups without a zone are not reported."""
     peers: list[PeerFacts] = []
+    out.family("nginxplus_upstream_keepalive", "gauge", "Idle keepalive connections")
+    out.family("nginxplus_upstream_zombies", "gauge", ABOUT_REMOVED)
     for group, zone in snapshot.groups():
         if zone:
             peers += snapshot.peers(group)
+            idle = snapshot.group(group).idle
+            out.sample("nginxplus_upstream_keepalive", idle, ("upstream", group.name))
+            removed = snapshot.removed(PEER, group)
+            out.sample("nginxplus_upstream_zombies", removed, ("upstream", group.name))
     prefix = "nginxplus_upstream_server"
     labelled = write_servers(out, prefix, peers, ("requests", "Total client requests"))
     out.family(f"{prefix}_header_time", "gauge", "Average time to get the response header")
@@ -198,6 +210,14 @@ def _write_caches(out: Exposition, snapshot: Snapshot) -> None:
         for one in caches:
             out.sample(f"{name}_responses", one.numbers[2 * place], ("zone", one.name))
             out.sample(f"{name}_bytes", one.numbers[2 * place + 1], ("zone", one.name))
+    for status, place in CACHE_WRITTEN.items():
+        name = f"nginxplus_cache_{status.lower()}"
+        about = f"with the status {status} that were written to the cache"
+        out.family(f"{name}_responses_written", "counter", f"Responses {about}")
+        out.family(f"{name}_bytes_written", "counter", f"Bytes of responses {about}")
+        for one in caches:
+            out.sample(f"{name}_responses_written", one.numbers[place], ("zone", one.name))
+            out.sample(f"{name}_bytes_written", one.numbers[place + 1], ("zone", one.name))
 
 
 def _write_limits(out: Exposition, snapshot: Snapshot) -> None:
@@ -214,15 +234,17 @@ def _write_limits(out: Exposition, snapshot: Snapshot) -> None:
 
 
 def _write_resolvers(out: Exposition, snapshot: Snapshot) -> None:
-    zones = snapshot.tallies.totals(RESOLVER)
+    zones = snapshot.resolvers()
     for place, name in enumerate(RESOLVER_NUMBERS):
         family = f"nginxplus_resolver_{name}"
         out.family(family, "counter", f"Questions or answers of the kind {name}")
-        for names, numbers in zones.items():
-            out.sample(family, numbers[place], ("resolver", names[0]))
+        for zone, numbers in zones.items():
+            out.sample(family, numbers[place], ("resolver", zone))
 
 
 def _write_workers(out: Exposition, snapshot: Snapshot) -> None:
+    out.family("nginxplus_worker_connection_accepted", "counter", "Accepted client connections")
+    out.family("nginxplus_worker_connection_dropped", "counter", "Dropped client connections")
     out.family("nginxplus_worker_connection_active", "gauge", "Active client connections")
     out.family("nginxplus_worker_connection_idle", "gauge", "Idle client connections")
     out.family("nginxplus_worker_http_requests_total", "counter", "Requests of the worker")
@@ -230,6 +252,8 @@ def _write_workers(out: Exposition, snapshot: Snapshot) -> None:
     for one in snapshot.workers():
         labels, state = (("id", str(one.state.number)), ("pid", str(one.process))), one.state
         active = state.active - state.waiting
+        out.sample("nginxplus_worker_connection_accepted", state.accepted, *labels)
+        out.sample("nginxplus_worker_connection_dropped", 0, *labels)
         out.sample("nginxplus_worker_connection_active", active, *labels)
         out.sample("nginxplus_worker_connection_idle", state.waiting, *labels)
         out.sample("nginxplus_worker_http_requests_total", state.requests, *labels)

@@ -115,7 +115,7 @@ def _write_caches(out: Exposition, snapshot: Snapshot) -> None:
         zone = ("cache_zone", one.name)
         out.sample("nginx_vts_cache_usage_bytes", one.max_size, zone, ("cache_size", "max"))
         out.sample("nginx_vts_cache_usage_bytes", one.size, zone, ("cache_size", "used"))
-        sent = sum(one.numbers[1::2])
+        sent = sum(one.numbers[1 : 2 * len(CACHE_STATUSES) : 2])
         out.sample("nginx_vts_cache_bytes_total", sent, zone, ("direction", "out"))
         for place, name in enumerate(CACHE_STATUSES):
             count = one.numbers[2 * place]

@@ -68,6 +68,8 @@ const get = async path => {
   return answer.json();
 };
 
+const checks = one => [one.fails + " / " + one.checks,
+  one.last_passed === undefined ? "" : one.last_passed ? "up" : "unhealthy"];
 const sessions = one => ["2xx", "4xx", "5xx"].map(name => number(one.sessions[name]));
 
 async function look() {
@@ -86,6 +88,7 @@ async function look() {
     ["requests/s", rate(now, "all").toFixed(1)], ["requests", number(requests.total)],
     ["current", number(requests.current)], ["connections", number(clients.active + clients.idle)],
     ["accepted", number(clients.accepted)], ["TLS handshakes", number(tls.handshakes)],
+    ["TLS failures", number(tls.handshakes_failed)],
   ]);
   table("servers", ["server zone", "req/s", "requests", "1xx", "2xx", "3xx", "4xx", "5xx",
     "received", "sent"], Object.entries(servers).map(([name, one]) => [name,
@@ -95,10 +98,15 @@ async function look() {
     "sent"], Object.entries(locations).map(([name, one]) => [name, number(one.requests),
     ...classes(one), octets(one.received), octets(one.sent)]));
   table("groups", ["server", "state", "active", "requests", "1xx", "2xx", "3xx", "4xx", "5xx",
-    "fails", "response"], Object.entries(groups).flatMap(([name, group]) => group.peers.map(one => [
+    "fails", "TLS fails", "checks fail", "response"],
+    Object.entries(groups).flatMap(([name, group]) => group.peers.map(one => [
     name + " / " + one.server + (one.backup ? " (backup)" : ""), [one.state, one.state],
     number(one.active), number(one.requests), ...classes(one), number(one.fails),
-    one.response_time + " ms"])));
+    number(one.ssl.handshakes_failed), checks(one.health_checks), one.response_time + " ms"])));
+  table("queues", ["group", "idle connections", "waiting", "of", "refused", "removed in use"],
+    Object.entries(groups).map(([name, one]) => [name, number(one.keepalive),
+    number(one.queue?.size), number(one.queue?.max_size), number(one.queue?.overflows),
+    number(one.zombies)]));
   table("streams", ["server zone of stream", "conn/s", "connections", "current", "2xx", "4xx",
     "5xx", "received", "sent"], Object.entries(streams[0]).map(([name, one]) => [name,
     rate(now, "t " + name).toFixed(1), number(one.connections), number(one.processing),
@@ -140,6 +148,7 @@ BODY = """
 <section id="servers" hidden><h2>Virtual servers</h2><table></table></section>
 <section id="locations" hidden><h2>Locations</h2><table></table></section>
 <section id="groups" hidden><h2>Groups of servers</h2><table></table></section>
+<section id="queues" hidden><h2>Groups</h2><table></table></section>
 <section id="streams" hidden><h2>Servers of stream</h2><table></table></section>
 <section id="streamgroups" hidden><h2>Groups of stream</h2><table></table></section>
 <section id="shared" hidden><h2>Zones of several machines</h2><table></table></section>

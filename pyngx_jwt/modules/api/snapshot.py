@@ -12,17 +12,26 @@ from typing import NamedTuple
 from ...cache import Caches
 from ...cache.settings import UNLIMITED
 from ...conf.scope import Scope
+from ...dns import Resolvers
 from ...gateway.groups import Upstreams
 from ...metrics import Tallies
 from ...metrics.kinds import (
+    CHECKED,
     CLIENTS,
     CODES,
+    GROUP,
     PEER,
     PROCESSING,
+    QUEUE,
+    REMOVED,
+    RESOLVER,
     STREAM_PEER,
     STREAM_PROCESSING,
     STREAM_SERVER,
+    TLS_PEER,
+    TLS_STREAM_PEER,
     WORKER,
+    WORKER_ZERO,
     Kind,
 )
 from ...metrics.tallies import Names
@@ -69,6 +78,18 @@ class PeerFacts(NamedTuple):
     group: str
     state: str  # as NGINX Plus calls it
     counted: Requests
+    handshakes: Numbers
+    last_passed: bool | None  # the last health check, None without any
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """A group of "http" in all workers: connections that idle, and its queue."""
+
+    idle: int
+    waiting: int
+    most: int  # requests that can wait
+    overflows: int
 
 
 class CacheFacts(NamedTuple):
@@ -105,9 +126,23 @@ class Snapshot:
 
     def workers(self) -> list[WorkerFacts]:
         """By their numbers; old ones that are still finishing requests come after new ones."""
-        reports = self.tallies.reports(WORKER)
-        facts = [WorkerFacts(pid, WorkerState(*numbers)) for pid, _, numbers in reports]
+        zeros = self.tallies.totals(WORKER_ZERO)
+        facts = []
+        for pid, _, numbers in self.tallies.reports(WORKER):
+            state = WorkerState(*numbers)
+            accepted, requests = zeros.get((str(pid),), (0, 0))
+            state = state._replace(
+                accepted=state.accepted - accepted, requests=state.requests - requests
+            )
+            facts.append(WorkerFacts(pid, state))
         return sorted(facts, key=lambda one: (one.state.number, -one.state.started))
+
+    def reset_workers(self, number: str = "") -> None:
+        """Begins with zeros again, for a worker or for all of them."""
+        for pid, _, numbers in self.tallies.reports(WORKER):
+            state = WorkerState(*numbers)
+            if number in ("", str(state.number)):
+                self.tallies.put(WORKER_ZERO, (str(pid),), (state.accepted, state.requests))
 
     # -- requests --------------------------------------------------------------------------
 
@@ -159,6 +194,12 @@ class Snapshot:
                 by_names.setdefault(tuple(names), {})[int(code)] = number
         return self._codes.get(kind.mark.decode(), {})
 
+    def resolvers(self) -> dict[str, Numbers]:
+        """Those with a "status_zone" that something uses, with those that were not asked yet."""
+        totals, zeros = self.tallies.totals(RESOLVER), (0,) * RESOLVER.length
+        names = [name for name in self.scope.shared(Resolvers).counts if name]
+        return {name: totals.get((name,), zeros) for name in names}
+
     # -- groups ----------------------------------------------------------------------------
 
     def groups(self) -> Iterator[tuple[Upstream, str]]:
@@ -171,22 +212,49 @@ class Snapshot:
 
     def peers(self, group: Upstream) -> list[PeerFacts]:
         """The servers of a group, as all workers know them if it has a zone."""
-        return self._peers(group, PEER)
+        return self._peers(group, PEER, TLS_PEER)
 
     def stream_peers(self, group: Upstream) -> list[PeerFacts]:
         """The same of "stream"."""
-        return self._peers(group, STREAM_PEER)
+        return self._peers(group, STREAM_PEER, TLS_STREAM_PEER)
 
-    def _peers(self, group: Upstream, kind: Kind) -> list[PeerFacts]:
+    def _peers(self, group: Upstream, kind: Kind, tls: Kind) -> list[PeerFacts]:
         totals, codes = self.tallies.totals(kind), self._codes_of(kind)
+        handshakes, none = self.tallies.totals(tls), (0,) * tls.length
         zeros, now = (0,) * kind.length, int(time.monotonic())
+        checked = self._checked(kind, group.name)
         peers = group.shared.look() if group.shared is not None else group.peers.all
         found = []
         for peer in peers:
             key = (group.name, peer.name)
             counted = Requests(totals.get(key, zeros), codes.get(key, {}), peer.conns)
-            found.append(PeerFacts(peer, group.name, state_of(peer, now), counted))
+            state, shaken = state_of(peer, now), handshakes.get(key, none)
+            passed = checked.get(peer.name)
+            found.append(PeerFacts(peer, group.name, state, counted, shaken, passed))
         return found
+
+    def _checked(self, kind: Kind, group: str) -> dict[str, bool]:
+        """The results of the last health checks, by address."""
+        mark = kind.mark.decode()
+        return {
+            names[2]: bool(passed)
+            for _, names, (passed,) in self.tallies.reports(CHECKED)
+            if names[:2] == (mark, group)
+        }
+
+    def removed(self, kind: Kind, group: Upstream) -> int:
+        """How many servers were removed from a group and are still used."""
+        mark = kind.mark.decode()
+        reports = self.tallies.reports(REMOVED)
+        return len({names for _, names, _ in reports if names[:2] == (mark, group.name)})
+
+    def group(self, group: Upstream) -> GroupFacts:
+        """What a group with a zone has beside its servers."""
+        reports = [ns for _, names, ns in self.tallies.reports(GROUP) if names == (group.name,)]
+        most = group.queue.length * len(self.workers()) if group.queue is not None else 0
+        (overflows,) = self.tallies.totals(QUEUE).get((group.name,), (0,))
+        idle, waiting = (sum(ns[place] for ns in reports) for place in (0, 1))
+        return GroupFacts(idle, waiting, most, overflows)
 
     def lone_peers(self) -> dict[str, Requests]:
         """Servers that are named without a block, by address."""

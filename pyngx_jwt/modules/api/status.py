@@ -17,6 +17,7 @@ from ...errors import ConfError
 from ...gateway.cache_conf import CachedConf
 from ...gateway.conf import gateway_of
 from ...gateway.groups import Upstreams
+from ...gateway.keeping import WRITTEN
 from ...gateway.state import UpstreamState
 from ...http.contexts import LOCATION, LOCATION_IF, SERVER
 from ...http.level import Level
@@ -24,10 +25,11 @@ from ...http.module import Module
 from ...http.ports import ListenAddress
 from ...http.request import Request
 from ...log import Severity
-from ...metrics.handshakes import HandshakeCounts
+from ...metrics.handshakes import of_clients
 from ...metrics.kinds import (
     CACHE,
     CACHE_STATUSES,
+    CACHE_WRITTEN,
     DISCARDED,
     HEADER_MICROSECONDS,
     HEADER_TIMES,
@@ -56,6 +58,7 @@ from ...metrics.tallies import ZONE, ZONE_SIZE, ZONE_TAG, Names, Reported, Row, 
 from ...metrics.workers import WorkerReport
 from ...zones import Zones
 from ..core import CoreConf
+from .group_counts import report_groups
 
 NO_GROUP = "::nogroups"  # of servers that are named without an "upstream" block
 NO_NAME = "_"  # of a virtual server
@@ -244,6 +247,11 @@ def _cache_counter(level: Level, tallies: Tallies) -> Callable[[Request], None] 
             body = r.bytes_sent - r.header_size if r.parent is None else r.content_length
             row.add(place)
             row.add(place + 1, max(0, body))
+            written: int | None = r.contexts.get(WRITTEN)
+            if written is not None and r.cache_status in CACHE_WRITTEN:
+                place = CACHE_WRITTEN[r.cache_status]
+                row.add(place)
+                row.add(place + 1, written)
 
     return count
 
@@ -252,8 +260,7 @@ def _cache_counter(level: Level, tallies: Tallies) -> Callable[[Request], None] 
 def count_handshakes(address: ListenAddress) -> None:
     for level, server in address.levels:
         zone, tallies = level[StatusConf].server_zone, level.scope.shared(Tallies)
-        kind = TLS_SERVER if zone else None
-        address.handshakes[server] = HandshakeCounts(tallies, kind, zone or "")
+        address.handshakes[server] = of_clients(tallies, TLS_SERVER, zone or "")
 
 
 # -- the life of a configuration --------------------------------------------------------------
@@ -280,6 +287,7 @@ def begin(scope: Scope, life: WorkerLife) -> None:
         if zone:
             tallies.follow(tallies.row(RESOLVER, zone), partial(tuple, numbers))
     tallies.reporters.append(lambda: _processing(life))
+    report_groups(scope, life)
     life.until_end(tallies.keep())
 
 

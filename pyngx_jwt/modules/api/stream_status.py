@@ -13,7 +13,7 @@ from ...conf.scope import Scope
 from ...core.worker import WorkerLife
 from ...errors import ConfError
 from ...http.ports import AddressOf
-from ...metrics.handshakes import HandshakeCounts
+from ...metrics.handshakes import of_clients
 from ...metrics.kinds import (
     DISCARDED,
     RECEIVED,
@@ -114,8 +114,7 @@ def count_sessions(
 def count_handshakes(address: AddressOf[StreamServer]) -> None:
     for level, server in address.levels:
         zone, tallies = level[StreamStatusConf].zone, level.scope.shared(Tallies)
-        kind = TLS_STREAM_SERVER if zone else None
-        address.handshakes[server] = HandshakeCounts(tallies, kind, zone)
+        address.handshakes[server] = of_clients(tallies, TLS_STREAM_SERVER, zone)
 
 
 @stream_status.worker_starts

@@ -26,6 +26,7 @@ from ...metrics.kinds import (
     STREAM_LIMIT_CONN,
     STREAM_PEER,
     STREAM_SERVER,
+    TLS_STREAM_PEER,
     TLS_STREAM_SERVER,
     UNAVAILABLE,
 )
@@ -36,7 +37,17 @@ from ..keyval import KeyvalZones
 from .answers import Value
 from .snapshot import PeerFacts, Snapshot
 from .text import shown
-from .tree import OF_CLIENTS, Resource, handshakes, health_checks, identifier, limited, resets
+from .tree import (
+    OF_CLIENTS,
+    OF_SERVERS,
+    Resource,
+    handshakes,
+    health_checks,
+    identifier,
+    limited,
+    optional,
+    resets,
+)
 
 SESSION_CLASSES = {"2xx": 1, "4xx": 3, "5xx": 4}  # after those of 1xx
 TIMES = {
@@ -83,7 +94,7 @@ def upstreams(snapshot: Snapshot) -> Value:
     return {
         shown(group.name): {
             "peers": [peer(facts, group) for facts in snapshot.stream_peers(group)],
-            "zombies": 0,
+            "zombies": snapshot.removed(STREAM_PEER, group),
             "zone": shown(zone),
         }
         for group, zone in snapshot.stream_groups()
@@ -93,7 +104,7 @@ def upstreams(snapshot: Snapshot) -> Value:
 
 def peer(facts: PeerFacts, group: Upstream) -> Value:
     one, numbers = facts.peer, facts.counted.numbers
-    members: dict[str, Value] = {
+    return {
         "id": identifier(group, one.serial),
         "server": shown(one.name),
         "name": shown(one.server.name),
@@ -101,43 +112,51 @@ def peer(facts: PeerFacts, group: Upstream) -> Value:
         "weight": one.weight // one.server.unit,
         "state": facts.state,
         "active": one.conns,
+        "ssl": handshakes(facts.handshakes, OF_SERVERS),
         "connections": numbers[REQUESTS],
         **{name: average(numbers, name) for name in TIMES},
         "sent": numbers[SENT],
         "received": numbers[RECEIVED],
         "fails": numbers[DISCARDED],
         "unavail": numbers[UNAVAILABLE],
-        "health_checks": health_checks(numbers),
+        "health_checks": health_checks(facts),
         "downtime": 0,
+        **optional(one),
     }
-    if one.max_conns:
-        members["max_conns"] = one.max_conns
-    return members
 
 
 def zone_sync(snapshot: Snapshot) -> Value:
     """What is shared with other machines, by the store: it is the only node that there is."""
-    tallies, wanted = snapshot.tallies, snapshot.scope.shared(ZoneStore).wanted
-    numbers = tallies.totals(STORE).get((), (0,) * STORE.length)
+    zones = {shown(name): records for name, records in shared_zones(snapshot).items()}
+    return {"zones": zones, "status": store_status(snapshot)}
+
+
+def shared_zones(snapshot: Snapshot) -> dict[str, dict[str, int]]:
+    """The records of the zones that are shared."""
     pending: Counter[str] = Counter()
-    for _, (name,), (changes,) in tallies.reports(STORE_PENDING):
+    for _, (name,), (changes,) in snapshot.tallies.reports(STORE_PENDING):
         pending[name] += changes
+    wanted = snapshot.scope.shared(ZoneStore).wanted
     return {
-        "zones": {
-            shown(zone.name): {
-                "records_pending": pending[zone.name],
-                "records_total": _records(snapshot, zone),
-            }
-            for zone in snapshot.zones()
-            if zone.name in wanted
-        },
-        "status": {
-            "bytes_in": numbers[RECEIVED],
-            "msgs_in": numbers[STORE_COPIED],
-            "msgs_out": numbers[STORE_STEPS],
-            "bytes_out": numbers[SENT],
-            "nodes_online": int(any(is_up for _, _, (is_up,) in tallies.reports(STORE_UP))),
-        },
+        zone.name: {
+            "records_pending": pending[zone.name],
+            "records_total": _records(snapshot, zone),
+        }
+        for zone in snapshot.zones()
+        if zone.name in wanted
+    }
+
+
+def store_status(snapshot: Snapshot) -> dict[str, int]:
+    """What has gone to the store and come from it."""
+    tallies = snapshot.tallies
+    numbers = tallies.totals(STORE).get((), (0,) * STORE.length)
+    return {
+        "bytes_in": numbers[RECEIVED],
+        "msgs_in": numbers[STORE_COPIED],
+        "msgs_out": numbers[STORE_STEPS],
+        "bytes_out": numbers[SENT],
+        "nodes_online": int(any(is_up for _, _, (is_up,) in tallies.reports(STORE_UP))),
     }
 
 
@@ -159,7 +178,7 @@ STREAM: Mapping[str, Resource] = {
         limit_conns, ("LimitConnNotFound", "limit_conn not found"), resets(STREAM_LIMIT_CONN)
     ),
     "upstreams": Resource(
-        upstreams, ("UpstreamNotFound", "upstream not found"), resets(STREAM_PEER)
+        upstreams, ("UpstreamNotFound", "upstream not found"), resets(STREAM_PEER, TLS_STREAM_PEER)
     ),
     "zone_sync": Resource(zone_sync),
 }

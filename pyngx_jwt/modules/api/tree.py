@@ -13,6 +13,7 @@ from ...dns.resolvers import NUMBERS as RESOLVER_NUMBERS
 from ...metrics.kinds import (
     CACHE,
     CACHE_STATUSES,
+    CACHE_WRITTEN,
     CHECK_FAILURES,
     CHECKS,
     CLIENTS,
@@ -22,6 +23,7 @@ from ...metrics.kinds import (
     LIMIT_RESULTS,
     LOCATION,
     PEER,
+    QUEUE,
     RECEIVED,
     REQUESTS,
     RESOLVER,
@@ -31,6 +33,7 @@ from ...metrics.kinds import (
     SERVER,
     TLS,
     TLS_OUTCOMES,
+    TLS_PEER,
     TLS_SERVER,
     TLS_VERIFY,
     UNAVAILABLE,
@@ -39,15 +42,17 @@ from ...metrics.kinds import (
     Kind,
 )
 from ...metrics.reloads import reload_state
-from ...upstream.peer import declared_count
+from ...upstream.peer import Peer, declared_count
 from ...upstream.upstream import Upstream
 from ...zones.store import Numbers
 from .answers import Value, not_found
 from .metrics_plus import average_times
-from .snapshot import PeerFacts, Requests, Snapshot
+from .snapshot import CacheFacts, PeerFacts, Requests, Snapshot
 from .text import shown
 
+# What can be wrong with certificates of clients, and of servers.
 OF_CLIENTS = tuple(name for name in VERIFY_FAILURES if name != "hostname_mismatch")
+OF_SERVERS = tuple(name for name in VERIFY_FAILURES if name != "no_cert")
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 PAGE = 4096
 Show = Callable[[Snapshot], Value]
@@ -55,12 +60,17 @@ Reset = Callable[[Snapshot, tuple[str, ...]], None]
 
 
 class Resource(NamedTuple):
-    """What is at a path.  `things` are collections, whose members have paths below it; `reset`
-    begins with zeros again, for a member or all."""
+    """What is at a path.  The members of collections have paths below it; `reset` begins with
+    zeros again, for a member, or for what is no collection; for all members if it `resets_all`."""
 
     show: Show
     missing: tuple[str, str] | None = None  # code and text of the error, for collections
     reset: Reset | None = None
+    resets_all: bool = False
+
+    def can_reset(self, names: list[str]) -> bool:
+        """Whether that can be done with a member, or with all there is."""
+        return bool(names or not self.missing or self.resets_all)
 
 
 def iso(milliseconds: float) -> str:
@@ -107,7 +117,7 @@ def tls(snapshot: Snapshot) -> Value:
 
 
 def handshakes(numbers: Numbers, failures: tuple[str, ...]) -> dict[str, Value]:
-    """Those of clients, with how often their certificates were refused."""
+    """Those with clients or servers, with how often their certificates were refused."""
     found: dict[str, Value] = dict(zip(TLS_OUTCOMES, numbers, strict=False))
     found["verify_failures"] = {name: numbers[TLS_VERIFY[name]] for name in failures}
     return found
@@ -142,7 +152,7 @@ def workers(snapshot: Snapshot) -> Value:
 
 def resolvers(snapshot: Snapshot) -> Value:
     found: dict[str, Value] = {}
-    for (name,), numbers in snapshot.tallies.totals(RESOLVER).items():
+    for name, numbers in snapshot.resolvers().items():
         pairs = dict(zip(RESOLVER_NUMBERS, numbers, strict=True))
         found[shown(name)] = {
             "requests": {key: pairs[key] for key in RESOLVER_NUMBERS[:3]},
@@ -201,9 +211,17 @@ def caches(snapshot: Snapshot) -> Value:
             entry["max_size"] = one.max_size
         for place, status in enumerate(CACHE_STATUSES):
             count, octets = one.numbers[2 * place : 2 * place + 2]
-            entry[status.lower()] = {"responses": count, "bytes": octets}
+            entry[status.lower()] = {"responses": count, "bytes": octets, **written(one, status)}
         found[shown(one.name)] = entry
     return found
+
+
+def written(one: CacheFacts, status: str) -> dict[str, int]:
+    """What the cache has got of responses with a status."""
+    if status not in CACHE_WRITTEN:
+        return {}
+    place = CACHE_WRITTEN[status]
+    return {"responses_written": one.numbers[place], "bytes_written": one.numbers[place + 1]}
 
 
 def limit_reqs(snapshot: Snapshot) -> Value:
@@ -235,16 +253,26 @@ def upstreams(snapshot: Snapshot) -> Value:
 
 def upstream(snapshot: Snapshot, group: Upstream, zone: str) -> Value:
     peers = [peer(facts, group) for facts in snapshot.peers(group)]
-    found: dict[str, Value] = {"peers": peers, "keepalive": 0, "zombies": 0, "zone": shown(zone)}
-    if group.pool is not None:
-        found["keepalive"] = group.pool.idle  # of the worker that answers
+    facts = snapshot.group(group)
+    found: dict[str, Value] = {
+        "peers": peers,
+        "keepalive": facts.idle,
+        "zombies": snapshot.removed(PEER, group),
+        "zone": shown(zone),
+    }
+    if group.queue is not None:
+        found["queue"] = {
+            "size": facts.waiting,
+            "max_size": facts.most,
+            "overflows": facts.overflows,
+        }
     return found
 
 
 def peer(facts: PeerFacts, group: Upstream) -> Value:
     one, counted = facts.peer, facts.counted
     numbers, (header, response) = counted.numbers, average_times(counted)
-    found: dict[str, Value] = {
+    return {
         "id": identifier(group, one.serial),
         "server": shown(one.name),
         "name": shown(one.server.name),
@@ -252,29 +280,40 @@ def peer(facts: PeerFacts, group: Upstream) -> Value:
         "weight": one.weight // one.server.unit,
         "state": facts.state,
         "active": one.conns,
+        "ssl": handshakes(facts.handshakes, OF_SERVERS),
         "requests": numbers[REQUESTS],
         "responses": responses(counted),
         "sent": numbers[SENT],
         "received": numbers[RECEIVED],
         "fails": numbers[DISCARDED],
         "unavail": numbers[UNAVAILABLE],
-        "health_checks": health_checks(numbers),
+        "health_checks": health_checks(facts),
         "header_time": header,
         "response_time": response,
         "downtime": 0,
+        **optional(one),
     }
-    if one.max_conns:
-        found["max_conns"] = one.max_conns
-    return found
 
 
-def health_checks(numbers: Numbers) -> dict[str, int]:
+def health_checks(facts: PeerFacts) -> dict[str, int]:
     """Of a server of a group."""
-    return {
+    numbers = facts.counted.numbers
+    found = {
         "checks": numbers[CHECKS],
         "fails": numbers[CHECK_FAILURES],
         "unhealthy": numbers[UNHEALTHY],
     }
+    if facts.last_passed is not None:
+        found["last_passed"] = facts.last_passed
+    return found
+
+
+def optional(peer: Peer) -> dict[str, Value]:
+    """What not all servers of groups have."""
+    found: dict[str, Value] = {"max_conns": peer.max_conns} if peer.max_conns else {}
+    if peer.server.lookup is not None and peer.server.lookup.service:
+        found["service"] = shown(peer.server.lookup.service)
+    return found
 
 
 def identifier(group: Upstream, serial: int) -> int:
@@ -295,16 +334,26 @@ def resets(*kinds: Kind) -> Reset:
     return reset
 
 
+def reset_workers(snapshot: Snapshot, names: tuple[str, ...]) -> None:
+    snapshot.reset_workers(*names)
+
+
+def nothing(snapshot: Snapshot, names: tuple[str, ...]) -> None:
+    """The counters of slots would be reset; there are no slots."""
+
+
 TOP: Mapping[str, Resource] = {
     "nginx": Resource(nginx),
     "processes": Resource(processes, reset=resets(RESTARTS)),
     "connections": Resource(connections, reset=resets(CLIENTS)),
-    "slabs": Resource(slabs, ("SlabNotFound", "slab not found")),
+    "slabs": Resource(slabs, ("SlabNotFound", "slab not found"), nothing),
     "ssl": Resource(tls, reset=resets(TLS)),
     "resolvers": Resource(
         resolvers, ("ResolverZoneNotFound", "resolver zone not found"), resets(RESOLVER)
     ),
-    "workers": Resource(workers, ("WorkerNotFound", "worker not found")),
+    "workers": Resource(
+        workers, ("WorkerNotFound", "worker not found"), reset_workers, resets_all=True
+    ),
 }
 HTTP: Mapping[str, Resource] = {
     "requests": Resource(requests, reset=resets(CLIENTS)),
@@ -321,7 +370,9 @@ HTTP: Mapping[str, Resource] = {
     "limit_conns": Resource(
         limit_conns, ("LimitConnNotFound", "limit_conn not found"), resets(LIMIT_CONN)
     ),
-    "upstreams": Resource(upstreams, ("UpstreamNotFound", "upstream not found"), resets(PEER)),
+    "upstreams": Resource(
+        upstreams, ("UpstreamNotFound", "upstream not found"), resets(PEER, TLS_PEER, QUEUE)
+    ),
 }
 
 

@@ -255,6 +255,7 @@ class Passing:
                 ssl=self.handshake,
                 local=self.local,
                 preface=preface,
+                counts=self.plan.counts.handshakes(str(s.contexts[HOST]), state),
             )
         self.channel = channel
         if s.server.tcp_nodelay:
