@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import socket
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from ..errors import ConfError
 from ..log import errno_text
 
 IN_USE = errno_text(OSError(errno.EADDRINUSE, ""))
+MPTCP: Final[int] = getattr(socket, "IPPROTO_MPTCP", -1)  # of Linux only
 
 
 class ListenOptions(Protocol):
@@ -43,6 +45,8 @@ class ListenOptions(Protocol):
     def sndbuf(self) -> int: ...
     @property
     def fastopen(self) -> int: ...
+    @property
+    def multipath(self) -> bool: ...  # MPTCP
 
 
 class ListeningPort(Protocol):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..conf.hosts import look_up
 from ..conf.values import parse_number, parse_sec, parse_size
+from ..core.ports import MPTCP
 from ..errors import ConfError
 
 WILDCARDS = ("0.0.0.0", "::")
@@ -27,6 +28,7 @@ class Listen(NamedTuple):
     rcvbuf: int = 0
     sndbuf: int = 0
     fastopen: int = 0
+    multipath: bool = False
     bind: bool = False
     options_set: bool = False
     ssl: bool = False
@@ -140,6 +142,7 @@ _FLAGS = {
     "bind": {"bind": True, "options_set": True},
     "reuseport": {"reuseport": True, "bind": True, "options_set": True},
     "deferred": {"deferred": True, "bind": True, "options_set": True},
+    **({"multipath": {"multipath": True, "bind": True, "options_set": True}} if MPTCP > 0 else {}),
     "ssl": {"ssl": True},
     "proxy_protocol": {"proxy_protocol": True},
     "http2": {"http2": True},
@@ -155,7 +158,9 @@ _STREAM_FLAGS = {
     **{name: _FLAGS[name] for name in _FLAGS if name not in ("default", "http2", "quic")},
     "udp": {"datagram": True},
 }
-_OF_TCP = ("fastopen", "backlog", "deferred", "ssl", "so_keepalive", "proxy_protocol")
+_OF_TCP = (
+    *("fastopen", "backlog", "deferred", "multipath", "ssl", "so_keepalive", "proxy_protocol"),
+)
 _SIZES = ("rcvbuf", "sndbuf")
 _NUMBERS = ("backlog", "fastopen", "setfib")
 
@@ -219,5 +224,5 @@ def _with_option(listen: Listen, option: str, flags: Mapping[str, Mapping[str, b
     if sign and name == "accept_filter":
         raise ConfError(f'accept filters "{value}" are not supported on this platform, ignored')
     if name == "multipath":
-        raise ConfError('the "multipath" parameter of "listen" is not supported')
+        raise ConfError("multipath is not supported on this platform, ignored")
     raise ConfError(f'invalid parameter "{option}"')

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 
 from ..conf.values import parse_sec
-from ..core.ports import ListenOptions
+from ..core.ports import MPTCP, ListenOptions
 from ..log import Log, Severity, errno_text
 
 TRIES = 5
@@ -29,6 +29,7 @@ class Listening:
         "kept",
         "listen",
         "managed",
+        "replaces",
         "socket",
         "worker",
     )
@@ -40,6 +41,7 @@ class Listening:
         self.managed = False  # by the service manager, and so is the file of a unix socket
         self.kept = False  # taken over by the next configuration
         self.add_reuseport = False
+        self.replaces: socket.socket | None = None  # of another protocol, at the same address
         self.change_backlog = False
 
     @property
@@ -98,6 +100,9 @@ def take_over(new: list[Listening], old: list[Listening]) -> None:
     for wanted in new:
         for present in old:
             if present.kept or present.socket is None or present.key != wanted.key:
+                continue
+            if present.listen.multipath != wanted.listen.multipath:
+                wanted.replaces = present.socket
                 continue
             wanted.socket, wanted.inherited = present.socket, present.inherited
             wanted.managed = present.managed
@@ -160,8 +165,11 @@ def _open(listening: Listening, log: Log, test: bool) -> OSError | None:
     opened: socket.socket | None = None
     try:
         kind = socket.SOCK_DGRAM if listen.datagram else socket.SOCK_STREAM
-        opened = socket.socket(listen.family, kind)
+        opened = socket.socket(listen.family, kind, MPTCP if listen.multipath else 0)
         doing = f"setsockopt() {listen.text} failed"
+        if listening.replaces is not None:  # both have the address for a while
+            for shared in (listening.replaces, opened):
+                shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         _prepare(opened, listen, test)
         doing = f"bind() to {listen.text} failed"
         _bind(opened, listen)

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ..core.ports import MPTCP
 from ..log import Log, Severity, errno_text, fault_text
 from .sockets import Listening
 from .systemd import NOTIFY_SOCKET
@@ -35,6 +36,7 @@ class InheritedListen(NamedTuple):
     rcvbuf: int = 0
     sndbuf: int = 0
     fastopen: int = 0
+    multipath: bool = False
     datagram: bool = False
 
     @property
@@ -97,7 +99,11 @@ def _describe(inherited: socket.socket) -> InheritedListen:
         return InheritedListen(inherited.family, path, 0, text, 511, reuseport, datagram=datagram)
     host, port = address[:2]
     text = f"[{host}]:{port}" if inherited.family == socket.AF_INET6 else f"{host}:{port}"
-    return InheritedListen(inherited.family, host, port, text, 511, reuseport, datagram=datagram)
+    return InheritedListen(
+        *(inherited.family, host, port, text, 511, reuseport),
+        multipath=inherited.proto == MPTCP,
+        datagram=datagram,
+    )
 
 
 def handed_over(number: str, log: Log) -> bytes:

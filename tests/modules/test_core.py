@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+
 import pytest
 
 from ..nginx import Nginx
+from ..wire import DEADLINE
+
+SOL_MPTCP, MPTCP_INFO = 284, 1  # as <linux/mptcp.h> has them
 
 
 def test_location_selection(nginx: Nginx) -> None:
@@ -1083,3 +1089,35 @@ def test_modules_look_at_the_first_of_repeated_lines(nginx: Nginx) -> None:
         < 200
         < Content-Encoding: gzip
         """)
+
+
+@pytest.mark.parametrize("option", ["multipath", ""])
+def test_multipath(nginx: Nginx, option: str) -> None:
+    """A client that asks for MPTCP gets it where the server has it, and TCP where not."""
+    try:
+        client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
+    except OSError as error:
+        pytest.skip(f"no MPTCP: {error}")
+    with client:
+        nginx(
+            "location / { return 200 ok; }",
+            servers=[f"listen 127.0.0.1:%%PORT_m%% {option}; return 200 $remote_addr;"],
+        )
+        client.settimeout(DEADLINE)
+        client.connect(("127.0.0.1", nginx.port("m")))
+        assert _has_paths(client) is bool(option)
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        came = b""
+        while data := client.recv(65536):
+            came += data
+        assert came.endswith(b"127.0.0.1")
+
+
+def _has_paths(client: socket.socket) -> bool:
+    """Whether the connection has not fallen back to TCP."""
+    try:
+        client.getsockopt(SOL_MPTCP, MPTCP_INFO, 4)
+    except OSError as error:
+        assert error.errno == errno.EOPNOTSUPP
+        return False
+    return True

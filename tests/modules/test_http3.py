@@ -362,6 +362,7 @@ SERVER = "listen 127.0.0.1:%%PORT_x%% quic"
         (f"{SERVER} ssl;", INCOMPATIBLE % "ssl"),
         (f"{SERVER} http2;", INCOMPATIBLE % "http2"),
         (f"{SERVER} backlog=5;", INCOMPATIBLE % "backlog"),
+        (f"{SERVER} multipath;", INCOMPATIBLE % "multipath"),
         (f"{SERVER} deferred;", INCOMPATIBLE % "deferred"),
         (f"{SERVER} fastopen=5;", INCOMPATIBLE % "fastopen"),
         (f"{SERVER} so_keepalive=on;", INCOMPATIBLE % "so_keepalive"),

@@ -117,6 +117,10 @@ def test_reload_keeps_the_sockets(nginx: Nginx) -> None:
             '"listen" directive "ssl" parameter is incompatible with "udp"',
         ),
         (
+            "server { listen 127.0.0.1:1 udp multipath; }",
+            '"listen" directive "multipath" parameter is incompatible with "udp"',
+        ),
+        (
             "server { listen 127.0.0.1:1 udp backlog=5; }",
             '"listen" directive "backlog" parameter is incompatible with "udp"',
         ),

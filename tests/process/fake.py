@@ -53,6 +53,7 @@ class FakeListen:
     rcvbuf: int = 0
     sndbuf: int = 0
     fastopen: int = 0
+    multipath: bool = False
     datagram: bool = False
 
     @property

@@ -15,6 +15,7 @@ from pyngx_jwt.log import FileTarget, Log, OpenFiles, Severity
 from pyngx_jwt.process.sockets import (
     Listening,
     address_key,
+    close_dropped,
     configure_sockets,
     open_sockets,
     plan,
@@ -27,6 +28,7 @@ from .fake import FakeListen
 from .server import Server, wait_for
 
 TCP = socket.IPPROTO_TCP
+SO_PROTOCOL = 38  # as <linux/socket.h> has it
 
 
 @pytest.fixture
@@ -168,6 +170,27 @@ def test_options_are_set(opened: list[Listening], log: Log, path: Path) -> None:
     assert found.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * 16384
     assert not found.get_inheritable()
     assert not found.getblocking()
+
+
+def test_multipath_is_another_socket_at_the_same_address(
+    opened: list[Listening], log: Log, path: Path
+) -> None:
+    listen = FakeListen("127.0.0.1", free_port())
+    old = plan([listen], 1)
+    assert open_sockets(old, log)
+    opened += plan([replace(listen, multipath=True)], 1)
+    take_over(opened, old)
+    assert open_sockets(opened, log)
+    close_dropped(old, log)
+    assert not path.read_text() and old[0].socket is None
+    found = opened[0].socket
+    assert found and found.getsockopt(socket.SOL_SOCKET, SO_PROTOCOL) == socket.IPPROTO_MPTCP
+    with socket.create_connection(found.getsockname(), 5):
+        found.setblocking(True)
+        found.accept()[0].close()
+    again = plan([replace(listen, multipath=True)], 1)
+    take_over(again, opened)
+    assert again[0].socket is found
 
 
 def test_options_change_on_an_open_socket(opened: list[Listening], log: Log) -> None:

@@ -85,8 +85,9 @@ class CoreConf(CoreSettings):
         """Sets the address and port, or the unix socket, that the server accepts connections on.
         The server with "default_server", or the first one of the address, handles requests with an
         unknown host.  Parameters: default_server, ssl, http2, quic, proxy_protocol, backlog,
-        rcvbuf, sndbuf, bind, reuseport, deferred, ipv6only, so_keepalive, fastopen.  "http2" is the
-        same as the directive "http2", for the address.  "quic" is for HTTP/3, over UDP."""
+        rcvbuf, sndbuf, bind, reuseport, deferred, ipv6only, so_keepalive, fastopen, multipath.
+        "http2" is the same as the directive "http2", for the address.  "quic" is for HTTP/3, over
+        UDP, and "multipath" accepts MPTCP, on Linux."""
         listens = parse_listen(address, parameters)
         if "http2" in parameters:
             self.scope.warn(
