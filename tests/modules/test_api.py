@@ -372,6 +372,20 @@ def test_key_value_databases(nginx: Nginx) -> None:
     assert get(nginx, path) == {}
 
 
+def test_one_key_is_removed(nginx: Nginx) -> None:
+    nginx(
+        f"location / {{ return 204; }} {API}",
+        http="keyval_zone zone=one:32k; keyval $arg_k $value zone=one;",
+    )
+    for key in ("a", "b"):
+        assert send(nginx, "POST", "/http/keyvals/one", {key: "1"}).status == 201
+    assert send(nginx, "DELETE", "/http/keyvals/one?key=a").status == 204
+    assert get(nginx, "/http/keyvals/one") == {"b": "1"}
+    gone = send(nginx, "DELETE", "/http/keyvals/one?key=a")
+    assert fault(gone)[:2] == (404, "KeyvalKeyNotFound")
+    assert get(nginx, "/http/keyvals/one") == {"b": "1"}
+
+
 def test_keys_that_are_not_utf_8_are_removed(nginx: Nginx) -> None:
     nginx(
         f"location / {{ set $value 1; return 204; }}location /get {{ return 200 [$value]; }} {API}",

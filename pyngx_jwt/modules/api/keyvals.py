@@ -40,6 +40,11 @@ def answer(zone: KeyvalZone, method: str, key: str | None, body: bytes, here: st
         else:
             _put(zone, name, value, expire)
         return Answer(204)
+    if method == "DELETE" and key is not None:  # NGINX Plus would empty the database
+        if _get(zone, key) is None:
+            raise _no_key(key)
+        _delete(zone, key)
+        return Answer(204)
     if method == "DELETE":
         for raw, _ in list(zone.use().items(time.time())):  # which may be no UTF-8
             zone.remove(raw.decode("latin-1"))
