@@ -22,8 +22,16 @@ ROOT = Path(__file__).parent
 PACKAGE = ROOT / "pyngx_jwt"
 # Directories, and files: what a request, its exchange with an upstream or its token go through.
 COMPILED = (
-    *("cache", "gateway", "http", "http1", "http2", "jwt", "log", "upstream", "zones"),
+    *("cache", "compile", "gateway", "http", "http1", "http2", "jwt", "log", "upstream", "zones"),
     *("modules/auth_jwt", "modules/proxy"),
+    *(
+        f"conf/{name}.py"
+        for name in ("block", "context", "entries", "parse", "running", "scan", "scanned")
+    ),
+    *(f"conf/{name}.py" for name in ("scope", "shape", "tokens", "values")),
+    "core/logs.py",
+    *(f"modules/core/{name}.py" for name in ("error_pages", "locations", "module", "paths")),
+    *("modules/core/server_names.py", "modules/map_table.py", "modules/upstream/passing.py"),
     *("modules/core_variables.py", "modules/not_modified.py", "modules/range.py"),
     "modules/session_variables.py",
     *("modules/static.py", "modules/ssi/commands.py"),
@@ -33,7 +41,7 @@ COMPILED = (
     *("server/deadline.py", "server/sockets.py", "server/watch.py"),
     *("server/framing.py", "server/front_end.py", "server/http1.py", "server/http2.py"),
     *("server/http3.py", "server/input.py", "server/pushing.py", "server/stream.py"),
-    *("server/stream_clients.py", "stream/session.py"),
+    *("server/stream_clients.py", "stream/level.py", "stream/session.py"),
     *(f"tls/{name}.py" for name in ("connection", "early", "quic", "transport")),
     *("explain/request.py", "lint/model/probe.py"),  # their requests are derived from Request
 )
@@ -42,7 +50,7 @@ COMPILED = (
 INTERPRETED = frozenset(
     (
         *("gateway/cache_conf.py", "gateway/conf.py", "gateway/health_conf.py"),
-        *("gateway/params_conf.py", "http/block.py", "http/contexts.py", "http/level.py"),
+        "gateway/params_conf.py",
         *("gateway/tls.py", "http/listen.py"),  # a generic dataclass with slots in the first
         *("http/module.py", "http/ports.py", "http/tls.py", "http/whole_body.py"),
         "http/session_module.py",
