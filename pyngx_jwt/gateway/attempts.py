@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable
+from typing import Final
 
 from ..http.request import Request
 from ..log import Severity
@@ -24,10 +25,10 @@ from .state import UpstreamState
 from .target import Destination
 from .wire import KEY, Outgoing
 
-NOT_IDEMPOTENT = frozenset({"POST", "LOCK", "PATCH"})
-NEXT_STATUS = {403, 404, 429, 500, 502, 503, 504}
-CONNECTING = "connecting to upstream"
-LOCAL = "local"  # a failure that is not a server's: no other one is tried
+NOT_IDEMPOTENT: Final = frozenset({"POST", "LOCK", "PATCH"})
+NEXT_STATUS: Final = frozenset((403, 404, 429, 500, 502, 503, 504))
+CONNECTING: Final = "connecting to upstream"
+LOCAL: Final = "local"  # a failure that is not a server's: no other one is tried
 
 
 class Attempts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Coroutine
+from typing import Final
 
 from ..http.body import KeptBody, check_size, read_body, stays_in_memory, take_body
 from ..http.client import BodyError, RequestBody
@@ -19,7 +20,7 @@ from .attempts import CONNECTING, Attempts
 from .state import UpstreamState
 from .wire import UnwritableRequest
 
-READING_HEADER = "reading response header from upstream"
+READING_HEADER: Final = "reading response header from upstream"
 
 
 class RequestSide(Attempts):
