@@ -83,7 +83,8 @@ def _field(name: str, value: Template, variables: Variables, own: Mapping[str, G
 
 
 def join_lines(lines: list[str]) -> bytes:
-    """The head of a request, with an empty line behind the lines; raises SplitHead."""
+    """The head of a request, with an empty line behind the lines, which they end with from now on;
+    raises SplitHead."""
     text = "".join(lines)  # to look for a character in all of them takes one search
     if "\n" in text or "\r" in text:
         raise SplitHead

@@ -15,6 +15,7 @@ Done = Callable[[BaseException | None], None]
 # What a coroutine seems to come to at its end: to raise and to catch StopIteration costs as much as
 # to parse three header lines.
 ENDED: Final = object()
+_next: Final = next
 
 
 def run_eagerly(
@@ -22,7 +23,7 @@ def run_eagerly(
 ) -> Runner | None:
     """Runs a coroutine up to its first wait; None if that was its end (`done` is not called)."""
     steps = coroutine.__await__()
-    waited = next(steps, ENDED)
+    waited = _next(steps, ENDED)
     return None if waited is ENDED else Runner(steps, waited, loop, done)
 
 
@@ -58,7 +59,7 @@ class Runner:
 
     def _step(self, waited: Any = None) -> None:
         try:
-            following = self._throw() if self._cancelled else next(self._steps, ENDED)
+            following = self._throw() if self._cancelled else _next(self._steps, ENDED)
         except BaseException as error:
             self._done(error)
             if not isinstance(error, (Exception, asyncio.CancelledError)):

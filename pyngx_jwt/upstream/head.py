@@ -104,17 +104,19 @@ def parse_head(data: bytes, buffer_size: int, at: int = 0) -> PeerResponse | Non
     Raises BadResponse: a field cannot be, fields contradict each other, or the head is
     longer than the buffer.  Data that do not begin as HTTP become an HTTP/0.9 response.
     """
-    end = data.find(b"\r\n\r\n", at, at + buffer_size)
+    window = data[at : at + buffer_size]
+    whole = window.decode("latin-1")
+    end = whole.find("\r\n\r\n")
     if end < 0:
-        return _parse_unusual(data[at : at + buffer_size], buffer_size)
+        return _parse_unusual(window, buffer_size)
     # To divide a text at one character takes much less than at two: a CR is left at each end.
-    lines = data[at : end + 1].decode("latin-1").split("\n")
+    lines = whole[: end + 1].split("\n")
     first = lines[0]
     start = _COMMON.get(first)
     if start is None and first.endswith("\r"):
         start = parse_status(first)
     if start is None:
-        return _parse_unusual(data[at : at + buffer_size], buffer_size)
+        return _parse_unusual(window, buffer_size)
     headers: list[Any] = []
     names: list[str] = []
     framing: list[int] = []
@@ -123,14 +125,14 @@ def parse_head(data: bytes, buffer_size: int, at: int = 0) -> PeerResponse | Non
         text = lines[index]
         line = _LINES.get(text) or _read_line(text)
         if line is None:
-            return _parse_unusual(data[at : at + buffer_size], buffer_size)
+            return _parse_unusual(window, buffer_size)
         headers.append(line.field)
         names.append(line.name)
         if line.steers:
             steers = True
         if line.frames:
             framing.append(index - 1)
-    return _response(start, headers, names, framing, end + 4 - at, may_steer=steers)
+    return _response(start, headers, names, framing, end + 4, may_steer=steers)
 
 
 class _Line:
