@@ -56,8 +56,7 @@ INTERPRETED = frozenset(
         "http/session_module.py",
         "jwt/jwk.py",
         *("modules/auth_jwt/conf.py", "modules/auth_jwt/settings.py", "modules/proxy/conf.py"),
-        *("upstream/balancer.py", "upstream/errors.py", "upstream/hash.py"),
-        *("upstream/least_conn.py", "upstream/least_time.py", "upstream/random.py"),
+        "upstream/errors.py",
         *("zones/lifecycle.py", "zones/lmdb_environment.py"),
         # Compiled, a connection that was given up is not always replaced.
         *("zones/redis_connection.py", "zones/redis_limits.py", "zones/redis_link.py"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from ..conf.values import parse_size
 from ..http.date import parse_http_time
@@ -36,7 +36,7 @@ Copy = Callable[[Request, str, str], None]
 # compiled code would make anew if it knew its type.
 Fields = list[Any]
 CopyHeaders = Callable[[Request, list[str], Fields], None]
-_seconds_of = lru_cache(256)(parse_http_time)  # the same files are asked for again and again
+_seconds_of: Final = lru_cache(256)(parse_http_time)  # the same files are asked for again and again
 
 
 def compile_copy(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable
+from typing import Final
 
 from ..http.request import Request
 from ..log import Severity
@@ -24,10 +25,11 @@ from .state import UpstreamState
 from .target import Destination
 from .wire import KEY, Outgoing
 
-NOT_IDEMPOTENT = frozenset({"POST", "LOCK", "PATCH"})
-NEXT_STATUS = {403, 404, 429, 500, 502, 503, 504}
-CONNECTING = "connecting to upstream"
-LOCAL = "local"  # a failure that is not a server's: no other one is tried
+NOT_IDEMPOTENT: Final = frozenset({"POST", "LOCK", "PATCH"})
+NEXT_STATUS: Final = frozenset((403, 404, 429, 500, 502, 503, 504))
+CONNECTING: Final = "connecting to upstream"
+LOCAL: Final = "local"  # a failure that is not a server's: no other one is tried
+_now: Final = time.monotonic
 
 
 class Attempts:
@@ -50,7 +52,7 @@ class Attempts:
         self.peer: Peer | None = None
         self.state: UpstreamState
         self.settings = route.settings
-        self.started = time.monotonic()
+        self.started = _now()
         self.doing = CONNECTING  # for the log
         self.streamed = False  # the client's body passes as it comes: there is no second attempt
         self.handshake: PeerHandshake | None = None
@@ -156,7 +158,7 @@ class Attempts:
     def _allowed(self, failure: str) -> bool:
         kinds = self.route.next
         limit = self.route.conf.next_upstream_timeout
-        if failure not in kinds or (limit and time.monotonic() - self.started >= limit):
+        if failure not in kinds or (limit and _now() - self.started >= limit):
             return False
         sent = self.state.bytes_sent > 0
         if sent and self.streamed:
@@ -165,7 +167,7 @@ class Attempts:
 
     def choose(self) -> Peer | None:
         """Takes the next server from the balancer."""
-        affinity, now = self.affinity, int(time.monotonic())
+        affinity, now = self.affinity, int(_now())
         if affinity is None:
             self.peer = self.choice.get(now)
         else:
@@ -188,7 +190,7 @@ class Attempts:
     def leave(self, *, failed: bool, final: bool = True) -> None:
         """Gives the server back to the balancer and closes its connection; another one is tried
         if its response is not `final`."""
-        self.state.response_time = time.monotonic() - self.state.started
+        self.state.response_time = _now() - self.state.started
         if final and not failed:
             self._note_served()
         if self.connection is not None:
@@ -197,7 +199,7 @@ class Attempts:
             self.connection = None
         timing = self.state if final and not failed else None
         self.state.failed = failed
-        if self.peer is not None and self.choice.free(failed, int(time.monotonic()), timing):
+        if self.peer is not None and self.choice.free(failed, int(_now()), timing):
             self.state.disabled = True
             self.log(Severity.WARN, "upstream server temporarily disabled")
         self.peer = None
@@ -226,19 +228,19 @@ class Attempts:
         """Gives the server back in the middle of its response, which is not its failure."""
         self._note_served()
         state = self.state
-        state.response_time = time.monotonic() - state.started
+        state.response_time = _now() - state.started
         if self.connection is not None:
             state.bytes_received = self.connection.bytes_received
             self.connection.close()
             self.connection = None
-        self.choice.free(False, int(time.monotonic()), state)
+        self.choice.free(False, int(_now()), state)
         self.peer = None
 
     def finished(self, length: int) -> None:
         """The upstream is done: its connection can serve others."""
         state, connection = self.state, self.connection
         self._note_served()
-        now = time.monotonic()  # the loop's own clock
+        now = _now()  # the loop's own clock
         if state.response is not None and state.response.warning:
             self.log(self.out.reader.excess_level, state.response.warning)
         state.response_time = now - state.started

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from ..http.request import Request, Status
 from ..upstream.errors import UpstreamError
@@ -12,7 +13,7 @@ from .route import Route
 from .state import UpstreamState
 from .target import Destination
 
-STATUS_OF = {"timeout": 504, LOCAL: 500}  # failures
+STATUS_OF: Final = {"timeout": 504, LOCAL: 500}  # failures
 
 
 class Exchange(ResponseSide):

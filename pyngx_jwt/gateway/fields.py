@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from ..http.level import Level
 from ..http.request import Request
@@ -13,7 +14,7 @@ from .wire import SplitHead
 SetHeaders = Sequence[tuple[str, Template]]
 Defaults = Sequence[tuple[str, str]]
 Field = tuple[str, Getter | None]  # "Name: " and what follows, or a line that is always the same
-MOST_NAMES = 256  # spellings of names that are remembered
+MOST_NAMES: Final = 256  # spellings of names that are remembered
 
 
 class Fields:
@@ -24,7 +25,8 @@ class Fields:
     def __init__(self, sent: list[Field], named: frozenset[str]) -> None:
         self.sent = sent  # the fields that can have a value, Host first
         self.named = named  # all that are set: they are not passed on as the client sent them
-        self._passed: dict[str, bool] = {}  # whether they are, by the names as clients write them
+        # "Name: " for those that are, "" for others, by the names as clients write them.
+        self._passed: dict[str, str] = {}
 
     def write(self, r: Request, lines: list[str], *, passes: bool) -> None:
         """Appends a line for each field; `passes`: with the client's others."""
@@ -32,23 +34,23 @@ class Fields:
             if value is None:
                 lines.append(name)
             elif text := value(r):
-                lines.append(f"{name}{text}")
+                lines.append(name + text)
         if passes:
             passed = self._passed
             for field, text in r.headers_in:
-                known = passed.get(field)
-                if known is None:
-                    known = self._passes(field)
-                if known:
-                    lines.append(f"{field}: {text}")
+                start = passed.get(field)
+                if start is None:
+                    start = self._start(field)
+                if start:
+                    lines.append(start + text)
 
-    def _passes(self, field: str) -> bool:
-        """Whether a field of that name is passed on; which is remembered."""
-        passes = field.lower() not in self.named
+    def _start(self, field: str) -> str:
+        """How the line of a field begins if it is passed on; which is remembered."""
+        start = "" if field.lower() in self.named else field + ": "
         if len(self._passed) >= MOST_NAMES:
             self._passed.clear()
-        self._passed[field] = passes
-        return passes
+        self._passed[field] = start
+        return start
 
 
 def compile_fields(
@@ -81,8 +83,11 @@ def _field(name: str, value: Template, variables: Variables, own: Mapping[str, G
 
 
 def join_lines(lines: list[str]) -> bytes:
-    """The head of a request, with an empty line behind the lines; raises SplitHead."""
+    """The head of a request, with an empty line behind the lines, which they end with from now on;
+    raises SplitHead."""
     text = "".join(lines)  # to look for a character in all of them takes one search
     if "\n" in text or "\r" in text:
         raise SplitHead
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+    lines.append("")
+    lines.append("")
+    return "\r\n".join(lines).encode("latin-1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Coroutine
+from typing import Final
 
 from ..http.body import KeptBody, check_size, read_body, stays_in_memory, take_body
 from ..http.client import BodyError, RequestBody
@@ -19,7 +20,8 @@ from .attempts import CONNECTING, Attempts
 from .state import UpstreamState
 from .wire import UnwritableRequest
 
-READING_HEADER = "reading response header from upstream"
+READING_HEADER: Final = "reading response header from upstream"
+_now: Final = time.monotonic
 
 
 class RequestSide(Attempts):
@@ -138,7 +140,7 @@ class RequestSide(Attempts):
         else:
             peer, waited = await self._choose_in_turn(queue)
         name = peer.name if peer is not None else self.destination.upstream.name
-        self.state = state = UpstreamState(name, self.url_at(name), started=time.monotonic())
+        self.state = state = UpstreamState(name, self.url_at(name), started=_now())
         state.queue_time = waited
         self.r.upstream_states.append(state)
         if peer is None:
@@ -152,7 +154,7 @@ class RequestSide(Attempts):
                 connection = await self.connect(peer)
             hints = self.route.hints
             connection.on_early_hints = hints(self.r) if hints else None
-            state.connect_time = time.monotonic() - state.started
+            state.connect_time = _now() - state.started
             if self.out.sends_body:
                 self.doing = "sending request to upstream"
                 await self._send(connection)
@@ -166,7 +168,7 @@ class RequestSide(Attempts):
             response = connection.answer()
         except UpstreamError as error:
             return None, self.failed(error)
-        state.header_time = time.monotonic() - state.started
+        state.header_time = _now() - state.started
         state.status = response.status
         state.response = response
         state.bytes_received = connection.bytes_received
@@ -181,8 +183,8 @@ class RequestSide(Attempts):
         peer = None if queue.is_used else self.choose()
         if peer is not None:
             return peer, -1.0
-        began = time.monotonic()
-        return await self.wait_for_server(queue), time.monotonic() - began
+        began = _now()
+        return await self.wait_for_server(queue), _now() - began
 
     async def _send(self, connection: PeerConnection) -> None:
         head = self.head

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import Final, Protocol
 
 from ..http.request import DONE, Status
 from ..http.uri import parse_unsafe_uri
@@ -17,7 +17,7 @@ from .request_side import RequestSide
 from .spool import Spool
 from .tunnel import pass_both_ways
 
-READING = "reading upstream"
+READING: Final = "reading upstream"
 
 
 class Keeper(Protocol):

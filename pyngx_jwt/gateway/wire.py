@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..http.request import Request
 from ..http.template import Text
@@ -13,7 +13,7 @@ from ..upstream.reader import HTTP1, ResponseReader
 from .answer import Copy
 from .scheme import BARE, Scheme
 
-KEY = "gateway"  # of the Outgoing among a request's contexts
+KEY: Final = "gateway"  # of the Outgoing among a request's contexts
 
 
 class Outgoing:

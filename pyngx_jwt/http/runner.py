@@ -8,36 +8,38 @@ not ask for the current task (asyncio.timeout, asyncio.wait_for); awaiting tasks
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Final
 
 Done = Callable[[BaseException | None], None]
+# What a coroutine seems to come to at its end: to raise and to catch StopIteration costs as much as
+# to parse three header lines.
+ENDED: Final = object()
+_next: Final = next
 
 
 def run_eagerly(
     coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, done: Done
 ) -> Runner | None:
     """Runs a coroutine up to its first wait; None if that was its end (`done` is not called)."""
-    try:
-        waited = coroutine.send(None)
-    except StopIteration:
-        return None
-    return Runner(coroutine, waited, loop, done)
+    steps = coroutine.__await__()
+    waited = _next(steps, ENDED)
+    return None if waited is ENDED else Runner(steps, waited, loop, done)
 
 
 class Runner:
     """A coroutine that waits; `done` gets the exception it ends with, or None."""
 
-    __slots__ = ("_cancelled", "_coroutine", "_done", "_loop", "_waited")
+    __slots__ = ("_cancelled", "_done", "_loop", "_steps", "_waited")
 
     def __init__(
         self,
-        coroutine: Coroutine[Any, Any, None],
+        steps: Generator[Any, Any, None],
         waited: Any,
         loop: asyncio.AbstractEventLoop,
         done: Done,
     ) -> None:
-        self._coroutine, self._loop, self._done = coroutine, loop, done
+        self._steps, self._loop, self._done = steps, loop, done
         self._cancelled = False
         self._wait(waited)
 
@@ -56,18 +58,21 @@ class Runner:
             waited.add_done_callback(self._step)
 
     def _step(self, waited: Any = None) -> None:
-        coroutine = self._coroutine
         try:
-            if self._cancelled:
-                self._cancelled = False
-                following = coroutine.throw(asyncio.CancelledError())
-            else:
-                following = coroutine.send(None)
-        except StopIteration:
-            self._done(None)
+            following = self._throw() if self._cancelled else _next(self._steps, ENDED)
         except BaseException as error:
             self._done(error)
             if not isinstance(error, (Exception, asyncio.CancelledError)):
                 raise
         else:
-            self._wait(following)
+            if following is ENDED:
+                self._done(None)
+            else:
+                self._wait(following)
+
+    def _throw(self) -> Any:
+        self._cancelled = False
+        try:
+            return self._steps.throw(asyncio.CancelledError())
+        except StopIteration:
+            return ENDED

@@ -28,6 +28,7 @@ from .head_types import DEFAULTS, HeadOptions, Refusal, RefusedHead, refuse
 from .header_lines import (
     KNOWN,
     LINES,
+    MAX_LINE,
     TOO_MANY,
     join_repeated,
     read_odd_header,
@@ -268,7 +269,7 @@ def _parse_lines(
     headers: list[Any] = head.headers
     for at in range(1, len(lines)):
         line = lines[at]
-        again = known_lines.get(line)
+        again = known_lines.get(line) if len(line) <= MAX_LINE else None
         if again is not None:
             index[again.key] = again.value
             headers.append(again.pair)

@@ -15,10 +15,14 @@ def read_odd_header(head: RequestHead, line: str, options: HeadOptions) -> Refus
     if line.rfind("\n") != 0 or line == "\n":
         return _UNSPLIT
     name, _, value = line[1:].partition(":")
-    if not _SIMPLE_NAME(name):
-        if not name or _NOT_IN_NAME(name):
+    key = ODD.get(name)
+    if key is None:
+        key = ascii_lower(name)
+        if _SIMPLE_NAME(name):
+            _remember_name(name, key)
+        elif not name or _NOT_IN_NAME(name):
             return wrong_header(line[1:])
-        if options.ignore_invalid_headers and not (
+        elif options.ignore_invalid_headers and not (
             options.underscores_in_headers and _NAME_WITH_UNDERSCORE(name)
         ):
             if isinstance(head.dropped, list):
@@ -26,7 +30,7 @@ def read_odd_header(head: RequestHead, line: str, options: HeadOptions) -> Refus
             else:
                 head.dropped = [line[1:]]
             return None
-    head.index[ascii_lower(name)] = value = value.strip(" ")
+    head.index[key] = value = value.strip(" ")
     head.headers.append((name, value))
     return TOO_MANY if len(head.headers) > options.max_headers else None
 
@@ -141,6 +145,19 @@ def _known_names(names: list[str]) -> dict[str, HeaderName]:
 
 KNOWN: Final = _known_names(_USUAL_NAMES.split())
 LINES: Final[dict[str, HeaderLine]] = {}  # by the line behind an LF, whoever sent it
+
+
+ODD: Final[dict[str, str]] = {}  # other names of letters, digits and hyphens, in lower case
+MAX_NAMES: Final = 256  # of those
+MAX_NAME: Final = 64  # characters of one
+
+
+def _remember_name(name: str, key: str) -> None:
+    """Spares the next request with a name that is not among the usual ones to look at it."""
+    if len(name) <= MAX_NAME:
+        if len(ODD) >= MAX_NAMES:
+            ODD.clear()
+        ODD[name] = key
 
 
 def remember_line(line: str, name: HeaderName, value: str) -> None:

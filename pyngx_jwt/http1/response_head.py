@@ -21,7 +21,7 @@ class DateClock:
 
     def __init__(self) -> None:
         self._second = 0
-        self._heads: dict[tuple[int, str], str] = {}
+        self._heads: dict[tuple[int, str, str], str] = {}
         self.date = ""
         # Whole heads, and header blocks of HTTP/2 and HTTP/3, by what is in them.
         self.plain: dict[tuple[int, int, str | None, str, str], bytes] = {}
@@ -36,14 +36,20 @@ class DateClock:
             self.plain.clear()
             self.blocks.clear()
 
-    def head(self, status: int, signature: str) -> str:
-        """Status line, Server and Date."""
-        head = self._heads.get((status, signature))
+    def head(self, status: int, line: str, signature: str) -> str:
+        """Status line, Server and Date; `line` is the status with its reason, if it is not ours."""
+        key = status, line, signature
+        head = self._heads.get(key)
         if head is None:
-            line = f"{status:03d} {REASONS.get(status, '')}"
+            line = line or own_line(status)
             head = f"HTTP/1.1 {line}\r\nServer: {signature}\r\nDate: {self.date}\r\n"
-            self._heads[status, signature] = head
+            if len(self._heads) < MAX_PLAIN:
+                self._heads[key] = head
         return head
+
+
+def own_line(status: int) -> str:
+    return f"{status:03d} {REASONS.get(status, '')}"
 
 
 def build_head(r: Request, clock: DateClock, connection: str) -> bytes:
@@ -72,10 +78,10 @@ def is_plain(r: Request) -> bool:
 
 
 def _build(r: Request, clock: DateClock, connection: str) -> bytes:
-    if r.status_line is None and not (r.own_server or r.own_date):
-        start = clock.head(r.status, r.location.signature)
+    if r.own_server or r.own_date:
+        start = _own_start(r, clock, r.location.signature)
     else:
-        start = _own_start(r, r.location.signature)
+        start = clock.head(r.status, r.status_line or "", r.location.signature)
     parts = [start]
     if r.content_type:
         parts.append("Content-Type: ")
@@ -118,8 +124,8 @@ def _one_line(text: str) -> str:
     return text.replace("\r", " ").replace("\n", " ") if "\n" in text else text
 
 
-def _own_start(r: Request, signature: str) -> str:
-    line = r.status_line or f"{r.status:03d} {REASONS.get(r.status, '')}"
+def _own_start(r: Request, clock: DateClock, signature: str) -> str:
+    line = r.status_line or own_line(r.status)
     server = "" if r.own_server else f"Server: {signature}\r\n"
-    date = "" if r.own_date else f"Date: {http_date(int(time.time()))}\r\n"
+    date = "" if r.own_date else f"Date: {clock.date}\r\n"
     return f"HTTP/1.1 {line}\r\n{server}{date}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..http.request import Request
 
-DATED = frozenset({200, 206, 304})
+DATED: Final = frozenset({200, 206, 304})
 
 
 def drop_body(r: Request) -> bool:

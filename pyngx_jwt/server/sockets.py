@@ -13,6 +13,8 @@ from typing import Any, Final
 from .watch import READABLE, WRITABLE, SocketWatch, Watched
 
 READ: Final = 65536  # bytes at a time
+_receive: Final = os.read
+_send: Final = os.write
 
 
 class SocketTransport(Watched):
@@ -41,7 +43,7 @@ class SocketTransport(Watched):
     def read_early(self) -> bytes:
         """What has come already.  If that is the end, or an error, it is seen again later."""
         try:
-            return os.read(self._fd, READ)
+            return _receive(self._fd, READ)
         except OSError:
             return b""
 
@@ -105,7 +107,7 @@ class SocketTransport(Watched):
 
     def _read(self) -> None:
         try:
-            data = os.read(self._fd, READ)
+            data = _receive(self._fd, READ)
         except BlockingIOError:
             return
         except OSError as error:
@@ -144,7 +146,7 @@ class SocketTransport(Watched):
         sent = 0
         if not self._unsent:
             try:
-                sent = os.write(self._fd, data)
+                sent = _send(self._fd, data)
             except BlockingIOError:
                 pass
             except OSError as error:
@@ -164,7 +166,7 @@ class SocketTransport(Watched):
         while self._unsent:
             first = self._unsent[0]
             try:
-                sent = os.write(self._fd, first)
+                sent = _send(self._fd, first)
             except BlockingIOError:
                 return
             except OSError as error:

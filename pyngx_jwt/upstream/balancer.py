@@ -7,11 +7,11 @@ tried, as nginx's peer data does.  `now` is whole seconds of any clock that only
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from .peer import Peer, Peers
 
-MOST_TRIES = 20  # of methods that may hit what cannot be used; then round robin decides
+MOST_TRIES: Final = 20  # of methods that may hit what cannot be used; then round robin decides
 
 
 class Timing(Protocol):

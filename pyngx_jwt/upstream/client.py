@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import ClassVar, cast
+from typing import ClassVar, Final, cast
 
 from ..log import errno_text
 from ..tls.connection import TlsConnection
@@ -30,10 +30,10 @@ from .layer import Layer
 from .reader import HTTP1, ResponseReader
 from .waiting import Signal, Waiting
 
-_BODILESS = frozenset({204, 304})
-PREMATURE = "upstream prematurely closed connection"
-LONG_PIECE = 32768  # bytes of a body that are better not copied; a frame of HTTP/2 has fewer
-MOST_INTERIM = 1000  # responses before the final one
+_BODILESS: Final = frozenset({204, 304})
+PREMATURE: Final = "upstream prematurely closed connection"
+LONG_PIECE: Final = 32768  # bytes of a body that are better not copied; a frame of HTTP/2 has fewer
+MOST_INTERIM: Final = 1000  # responses before the final one
 
 
 @dataclass(frozen=True, slots=True)

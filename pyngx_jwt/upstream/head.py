@@ -9,16 +9,19 @@ without a colon, and so on.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import sys
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 from ..log import Severity
 from .errors import BadResponse
 
-HTTP_09, HTTP_10, HTTP_11 = 9, 1000, 1001  # as nginx numbers versions
-SWITCHING_PROTOCOLS, EARLY_HINTS = 101, 103
-MAX_LENGTH = 2**63 - 1
+HTTP_09: Final = 9  # as nginx numbers versions
+HTTP_10: Final = 1000
+HTTP_11: Final = 1001
+SWITCHING_PROTOCOLS: Final = 101
+EARLY_HINTS: Final = 103
+MAX_LENGTH: Final = 2**63 - 1
 
 Headers: TypeAlias = list[tuple[str, str]]
 Start: TypeAlias = tuple[int, str, int]  # status, status line, version
@@ -26,7 +29,7 @@ Start: TypeAlias = tuple[int, str, int]  # status, status line, version
 _STATUS = re.compile(
     r"HTTP/([1-9][0-9]{0,2})\.([0-9]{1,3}) ((?: *[0-9]){3}(?:[ .][^\r\n]*)?)\r?"
 ).fullmatch
-_COMMON: Mapping[str, Start] = {
+_COMMON: Final[dict[str, Start]] = {
     f"HTTP/1.1 {code.value} {code.phrase}\r": (code.value, f"{code.value} {code.phrase}", HTTP_11)
     for code in HTTPStatus
 }
@@ -101,47 +104,55 @@ def parse_head(data: bytes, buffer_size: int, at: int = 0) -> PeerResponse | Non
     Raises BadResponse: a field cannot be, fields contradict each other, or the head is
     longer than the buffer.  Data that do not begin as HTTP become an HTTP/0.9 response.
     """
-    end = data.find(b"\r\n\r\n", at, at + buffer_size)
+    window = data[at : at + buffer_size]
+    whole = window.decode("latin-1")
+    end = whole.find("\r\n\r\n")
     if end < 0:
-        return _parse_unusual(data[at : at + buffer_size], buffer_size)
+        return _parse_unusual(window, buffer_size)
     # To divide a text at one character takes much less than at two: a CR is left at each end.
-    lines = data[at : end + 1].decode("latin-1").split("\n")
+    lines = whole[: end + 1].split("\n")
     first = lines[0]
     start = _COMMON.get(first)
     if start is None and first.endswith("\r"):
         start = parse_status(first)
     if start is None:
-        return _parse_unusual(data[at : at + buffer_size], buffer_size)
+        return _parse_unusual(window, buffer_size)
     headers: list[Any] = []
     names: list[str] = []
+    framing: list[int] = []
     steers = False
-    for text in lines[1:]:
+    for index in range(1, len(lines)):
+        text = lines[index]
         line = _LINES.get(text) or _read_line(text)
         if line is None:
-            return _parse_unusual(data[at : at + buffer_size], buffer_size)
+            return _parse_unusual(window, buffer_size)
         headers.append(line.field)
         names.append(line.name)
         if line.steers:
             steers = True
-    return _response(start, headers, names, end + 4 - at, may_steer=steers)
+        if line.frames:
+            framing.append(index - 1)
+    return _response(start, headers, names, framing, end + 4, may_steer=steers)
 
 
 class _Line:
     """A header line that has been read."""
 
-    __slots__ = ("field", "name", "steers")
+    __slots__ = ("field", "frames", "name", "steers")
 
     def __init__(self, name: str, value: str) -> None:
         # One object for all responses: compiled code would make a tuple of this type anew each
         # time it is looked at.
         self.field: Any = (name, value)
-        self.name = name.lower()
+        self.name = sys.intern(name.lower())  # it is looked up in tables of such names
+        self.frames = self.name in _FRAMING
         self.steers = self.name.startswith(ACCEL_PREFIX)
 
 
 # What a line means depends on nothing but its text.  Long ones are hardly ever repeated.
-_LINES: dict[str, _Line] = {}
-MOST_LINES, LONGEST_LINE = 1024, 96
+_LINES: Final[dict[str, _Line]] = {}
+MOST_LINES: Final = 1024
+LONGEST_LINE: Final = 96
 
 
 def _read_line(text: str) -> _Line | None:
@@ -190,7 +201,8 @@ def _parse_unusual(data: bytes, buffer_size: int) -> PeerResponse | None:
         return None
     text = data[len(first) + 1 : blank.start() + 1].decode("latin-1")
     headers = parse_fields(text.split("\n")[:-1])
-    return _response(start, headers, [name.lower() for name, _ in headers], blank.end())
+    names = [name.lower() for name, _ in headers]
+    return _response(start, headers, names, _framing(names), blank.end())
 
 
 def parse_status(line: str) -> Start | None:
@@ -204,7 +216,13 @@ def parse_status(line: str) -> Start | None:
 
 
 def _response(
-    start: Start, headers: Headers, names: list[str], size: int, *, may_steer: bool = True
+    start: Start,
+    headers: Headers,
+    names: list[str],
+    framing: list[int],
+    size: int,
+    *,
+    may_steer: bool = True,
 ) -> PeerResponse:
     status, line, version = start
     response = PeerResponse(status, line, version, headers, names, size, may_steer=may_steer)
@@ -213,18 +231,25 @@ def _response(
             raise BadResponse("upstream sent HTTP/1.0 response with early hints")
         response.close = True
     if status != EARLY_HINTS:
-        apply_framing(response)
+        _frame(response, framing)
     return response
 
 
 def apply_framing(response: PeerResponse) -> None:
     """Takes in the fields that say where the response ends; raises BadResponse."""
+    _frame(response, _framing(response.names))
+
+
+def _framing(names: list[str]) -> list[int]:
+    """Where those fields are."""
+    return [at for at, name in enumerate(names) if name in _FRAMING]
+
+
+def _frame(response: PeerResponse, framing: list[int]) -> None:
     headers, names = response.headers, response.names
     framed = -1  # where the field is that gives a length
-    for at, name in enumerate(names):
-        if name not in _FRAMING:
-            continue
-        if name == "connection":
+    for at in framing:
+        if names[at] == "connection":
             if "close" in headers[at][1].lower():
                 response.close = True
         elif framed >= 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import ClassVar, cast
+from typing import ClassVar, Final, cast
 
 from ..http2 import frames
 from ..http2.blocks import BlockReader, Field, write_block
@@ -34,7 +34,7 @@ TABLE_SIZE = 0  # bytes that servers may have remembered of heads, as in nginx
 TOO_LARGE = "upstream sent response body larger than indicated content length"
 CUT_OFF = "upstream prematurely closed stream"
 
-_BODILESS = frozenset({204, 304})
+_BODILESS: Final = frozenset({204, 304})
 _NAME = re.compile(r":?[^\x00-\x20:A-Z\x7f]*").fullmatch
 _VALUE = re.compile(r"[^\0\r\n]*").fullmatch
 _GREETING = (

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from random import randrange
+from typing import Final
 
 from .balancer import RoundRobinChoice, Timing
 from .peer import Peer, Peers
-from .random import Draw, RandomChoice, TwoChoice
+from .random import Draw, TwoChoice
 
-LONGEST = 5000  # slower ones are equally slow
-CLUSTER = 20  # times this close to each other are equal
+LONGEST: Final = 5000  # slower ones are equally slow
+CLUSTER: Final = 20  # times this close to each other are equal
 Clock = Callable[[], int]
 TIMES = (
     *("header_time", "response_time"),
@@ -73,19 +74,19 @@ class RandomLeastTime:
         return TwoByTimeChoice(self)
 
 
-class Measuring(RoundRobinChoice):
-    """Keeps the times of peers, and estimates by them how long another request would take."""
+class Times:
+    """Keeps the times of peers for a request, and estimates by them how long another one would
+    take."""
 
-    method: LeastTime | RandomLeastTime
-    _counts: bool  # whether this request is in flight
-    _started: int  # since when
+    __slots__ = ("_counts", "_started", "method")
 
-    def begin(self, method: LeastTime | RandomLeastTime) -> None:
+    def __init__(self, method: LeastTime | RandomLeastTime) -> None:
         self.method = method
-        self._counts, self._started = False, 0
+        self._counts = False  # whether this request is in flight
+        self._started = 0  # since when
 
-    def _fly(self, peer: Peer) -> Peer:
-        """A request is in flight from now on."""
+    def fly(self, peer: Peer) -> Peer:
+        """The request is in flight from now on."""
         if self.method.inflight:
             self._started = at = self.method.clock()
             if peer.inflight:
@@ -95,10 +96,8 @@ class Measuring(RoundRobinChoice):
             self._counts = True
         return peer
 
-    def answered(self, timing: Timing) -> None:
-        super().answered(timing)
-        peer = self.current
-        if peer is None or self.method.last_byte or not self._counts:
+    def answered(self, peer: Peer, timing: Timing) -> None:
+        if self.method.last_byte or not self._counts:
             return
         took = self._first(timing)
         if took < 0:
@@ -106,13 +105,10 @@ class Measuring(RoundRobinChoice):
         peer.header_time = _average(peer.header_time, took)
         self._land(peer, took)
 
-    def free(self, failed: bool, now: int, timing: Timing | None = None) -> bool:
-        peer = self.current
-        if peer is not None:
-            self._land(peer, self.method.clock() - self._started)
-            if timing is not None and self._first(timing) >= 0:
-                self._measure(peer, timing)
-        return super().free(failed, now, timing)
+    def freed(self, peer: Peer, timing: Timing | None) -> None:
+        self._land(peer, self.method.clock() - self._started)
+        if timing is not None and self._first(timing) >= 0:
+            self._measure(peer, timing)
 
     def _measure(self, peer: Peer, timing: Timing) -> None:
         """Only successes count: who fails at once is not quick."""
@@ -156,22 +152,34 @@ class Measuring(RoundRobinChoice):
         return took * (1 + peer.conns)
 
 
-class LeastTimeChoice(Measuring):
+class LeastTimeChoice(RoundRobinChoice):
     """ngx_http_upstream_get_least_time_peer."""
+
+    __slots__ = ("times",)
 
     def __init__(self, method: LeastTime) -> None:
         super().__init__(method.peers, method.tries)
-        self.begin(method)
+        self.times = Times(method)
+
+    def answered(self, timing: Timing) -> None:
+        super().answered(timing)
+        if self.current is not None:
+            self.times.answered(self.current, timing)
+
+    def free(self, failed: bool, now: int, timing: Timing | None = None) -> bool:
+        if self.current is not None:
+            self.times.freed(self.current, timing)
+        return super().free(failed, now, timing)
 
     def _stay(self, index: int, now: int) -> Peer:
         return self.take(index, now)
 
     def take(self, index: int, now: int) -> Peer:
-        return self._fly(super().take(index, now))
+        return self.times.fly(super().take(index, now))
 
     def _best(self, now: int) -> Peer | None:
         tied = self._soonest(now)
-        return self._fly(self.take_turns(tied, now)) if tied else None
+        return self.times.fly(self.take_turns(tied, now)) if tied else None
 
     def _soonest(self, now: int) -> list[int]:
         """The peers that would be done equally soon, in their order."""
@@ -181,8 +189,8 @@ class LeastTimeChoice(Measuring):
         for index, peer in enumerate(self.peers.peers):
             if not self.is_open(index, now):
                 continue
-            self.note_flights(peer)
-            took = self.estimate(peer, now)
+            self.times.note_flights(peer)
+            took = self.times.estimate(peer, now)
             if best is None or took * best.weight < best_time * peer.weight:
                 best, best_time, tied = peer, took, [index]
             elif took * best.weight == best_time * peer.weight:
@@ -190,15 +198,22 @@ class LeastTimeChoice(Measuring):
         return tied
 
 
-class TwoByTimeChoice(Measuring, TwoChoice):
-    """ngx_http_upstream_get_random2_peer, by another measure."""
+class TwoByTimeChoice(TwoChoice):
+    """ngx_http_upstream_get_random2_peer, by another measure; nothing counts as in flight."""
+
+    __slots__ = ("times",)
 
     def __init__(self, method: RandomLeastTime) -> None:
-        RandomChoice.__init__(self, method.peers, method.tries, method.draw)
-        self.begin(method)
+        super().__init__(method.peers, method.tries, method.draw)
+        self.times = Times(method)
+
+    def free(self, failed: bool, now: int, timing: Timing | None = None) -> bool:
+        if self.current is not None:
+            self.times.freed(self.current, timing)
+        return super().free(failed, now, timing)
 
     def load(self, peer: Peer, now: int) -> int:
-        return self.estimate(peer, now)
+        return self.times.estimate(peer, now)
 
 
 def _average(average: int, value: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from ..log import Severity
 from .body import Chunked, Counted, Decoder, UntilClose
@@ -55,4 +55,4 @@ class Http1Reader:
         return _AFTER_CHUNKS if response.chunked else AFTER_LENGTH
 
 
-HTTP1 = Http1Reader()
+HTTP1: Final = Http1Reader()

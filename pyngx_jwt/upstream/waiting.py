@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-_TIMER_RESOLUTION = 0.001  # seconds: the loop may fire that much too early
+_TIMER_RESOLUTION: Final = 0.001  # seconds: the loop may fire that much too early
 
 
 class Signal:

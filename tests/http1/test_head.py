@@ -15,7 +15,7 @@ from pyngx_jwt.http1.head import (
     parse_head,
     skip_empty_lines,
 )
-from pyngx_jwt.http1.header_lines import LINES, MAX_LINES
+from pyngx_jwt.http1.header_lines import LINES, MAX_LINES, MAX_NAME, MAX_NAMES, ODD
 
 from .corpus import CASES, DEVIATIONS, WITH_OPTIONS, G, H
 from .oracle import Oracle
@@ -346,3 +346,25 @@ def test_lines_that_many_send_are_remembered_and_secrets_are_not() -> None:
     LINES.clear()
     parse_head(long)
     assert list(LINES) == ["\nHost: a"]
+
+
+def test_other_names_are_remembered_if_they_are_valid_for_all() -> None:
+    ODD.clear()
+    lenient = HeadOptions(ignore_invalid_headers=False, underscores_in_headers=True)
+    for name in (b"X-Other", b"X_Other", b"X.Other"):
+        for _ in range(2):
+            head = parsed(b"GET / HTTP/1.1\r\nHost: a\r\n%b: 1\r\n\r\n" % name, lenient)
+            assert head.index[name.decode().lower()] == "1"
+    assert ODD == {"X-Other": "x-other"}
+    head = parsed(b"GET / HTTP/1.1\r\nHost: a\r\nX-Other: 1\r\nX_Other: 1\r\nX.Other: 1\r\n\r\n")
+    assert list(head.index) == ["host", "x-other"]
+    assert head.dropped == ["X_Other: 1", "X.Other: 1"]
+
+
+def test_there_are_limits_to_the_names_that_are_remembered() -> None:
+    ODD.clear()
+    parsed(b"GET / HTTP/1.1\r\nHost: a\r\n%b: 1\r\n\r\n" % (b"y" * (MAX_NAME + 1)))
+    assert not ODD
+    for number in range(MAX_NAMES + 10):
+        parsed(b"GET / HTTP/1.1\r\nHost: a\r\nX-%d: 1\r\n\r\n" % number)
+        assert len(ODD) <= MAX_NAMES
