@@ -15,6 +15,7 @@ from ..wire import DEADLINE
 from .test_api import API, get, send
 from .test_api_names import until
 from .test_metrics import METRICS, scrape
+from .test_upstream_queue import GET, held
 
 pytestmark = pytest.mark.pyngx_only("nginx has no API, and that of NGINX Plus is not at hand")
 ROOT = Authority("root")
@@ -207,19 +208,9 @@ def test_handshakes_of_stream(nginx: Nginx) -> None:
     assert counted(nginx, "good", "stream") == {}
 
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
-GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-
-
 def test_a_queue(nginx: Nginx) -> None:
     gate = threading.Event()
-
-    def held(peer: Peer) -> None:
-        peer.request()
-        assert gate.wait(DEADLINE)
-        peer.send(OK)
-
-    backend = nginx.backend("up", held)
+    backend = nginx.backend("up", held(gate))
     nginx(
         f"location / {{ proxy_pass http://up; }} {API}",
         http="upstream up { zone up 64k; server 127.0.0.1:%%PORT_up%% max_conns=1; queue 1; }",
@@ -270,13 +261,7 @@ def test_the_last_health_check(nginx: Nginx, branch: str) -> None:
 
 def test_removed_while_it_is_used(nginx: Nginx) -> None:
     gate = threading.Event()
-
-    def held(peer: Peer) -> None:
-        peer.request()
-        assert gate.wait(DEADLINE)
-        peer.send(OK)
-
-    backend = nginx.backend("up", held)
+    backend = nginx.backend("up", held(gate))
     nginx(f"location / {{ proxy_pass http://up; }} {API} {METRICS}", http=group("up"))
     path = "/http/upstreams/up"
     with nginx.connect() as client:
