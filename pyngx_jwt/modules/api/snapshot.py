@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...cache import Caches
@@ -89,8 +88,7 @@ class PeerFacts(NamedTuple):
     down_since: int | None  # milliseconds since the epoch
 
 
-@dataclass(frozen=True, slots=True)
-class GroupFacts:
+class GroupFacts(NamedTuple):
     """A group of "http" in all workers: connections that idle, and its queue."""
 
     idle: int
