@@ -42,6 +42,9 @@ UNHEALTHY: Final = OF_REQUESTS + 5  # how often it became so
 CHECKED: Final = Kind(b"C", 1)  # mark of a kind, group, address; reported: the last check passed
 GROUP: Final = Kind(b"E", 2)  # group, reported: connections that idle, requests in its queue
 REMOVED: Final = Kind(b"R", 1)  # mark, group, address, reported: still used, though it was removed
+DOWNTIME: Final = Kind(b"T", 1)  # group, address: milliseconds, see modules/api/downtime.py
+STREAM_DOWNTIME: Final = Kind(b"Y", 1)
+DOWN_SINCE: Final = Kind(b"Z", 1)  # mark of those, group, address, reported: milliseconds
 QUEUE: Final = Kind(b"Q", 1)  # group: requests that found the queue full
 
 SERVER: Final = Kind(b"s", OF_REQUESTS)  # of status_zone

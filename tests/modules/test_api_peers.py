@@ -15,6 +15,7 @@ from ..wire import DEADLINE
 from .test_api import API, get, send
 from .test_api_names import until
 from .test_metrics import METRICS, scrape
+from .test_upstream_queue import GET, held
 
 pytestmark = pytest.mark.pyngx_only("nginx has no API, and that of NGINX Plus is not at hand")
 ROOT = Authority("root")
@@ -207,19 +208,9 @@ def test_handshakes_of_stream(nginx: Nginx) -> None:
     assert counted(nginx, "good", "stream") == {}
 
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
-GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-
-
 def test_a_queue(nginx: Nginx) -> None:
     gate = threading.Event()
-
-    def held(peer: Peer) -> None:
-        peer.request()
-        assert gate.wait(DEADLINE)
-        peer.send(OK)
-
-    backend = nginx.backend("up", held)
+    backend = nginx.backend("up", held(gate))
     nginx(
         f"location / {{ proxy_pass http://up; }} {API}",
         http="upstream up { zone up 64k; server 127.0.0.1:%%PORT_up%% max_conns=1; queue 1; }",
@@ -263,20 +254,19 @@ def test_the_last_health_check(nginx: Nginx, branch: str) -> None:
         peers = get(nginx, f"/{branch}/upstreams/u")["peers"]
         return [peer["health_checks"].get("last_passed") for peer in peers]
 
+    def fails() -> list[bool]:
+        peers = get(nginx, f"/{branch}/upstreams/u")["peers"]
+        return ["downstart" in peer and peer["downtime"] > 0 for peer in peers]
+
     until(passed, [True, False])
+    until(fails, [False, True])
     checks = get(nginx, "/http/upstreams/unchecked")["peers"][0]["health_checks"]
     assert checks == {"checks": 0, "fails": 0, "unhealthy": 0}
 
 
 def test_removed_while_it_is_used(nginx: Nginx) -> None:
     gate = threading.Event()
-
-    def held(peer: Peer) -> None:
-        peer.request()
-        assert gate.wait(DEADLINE)
-        peer.send(OK)
-
-    backend = nginx.backend("up", held)
+    backend = nginx.backend("up", held(gate))
     nginx(f"location / {{ proxy_pass http://up; }} {API} {METRICS}", http=group("up"))
     path = "/http/upstreams/up"
     with nginx.connect() as client:
@@ -311,3 +301,30 @@ def test_removed_while_a_session_uses_it(nginx: Nginx) -> None:
         gate.set()
         assert client.wire.closed()
     until(lambda: get(nginx, path)["zombies"], 0)
+
+
+@pytest.mark.parametrize("branch", ["http", "stream"])
+def test_how_long_a_server_fails(nginx: Nginx, branch: str) -> None:
+    """Not while it is down because the configuration says so."""
+    servers = "server 127.0.0.1:%%PORT_a%%; server 127.0.0.1:%%PORT_b%% down;"
+    group = f"upstream u {{ zone u 64k; {servers} server 127.0.0.1:%%PORT_up%% backup; }}"
+    is_http = branch == "http"
+    tcp = "server { listen 127.0.0.1:%%PORT_tcp%%; proxy_pass u; }"
+    nginx(
+        f"{'location / { proxy_pass http://u; }' if is_http else ''} {API}",
+        http=group if is_http else "",
+        servers=["listen 127.0.0.1:%%PORT_up%%; return 204;"],
+        main="" if is_http else f"stream {{ {group} {tcp} }}",
+    )
+
+    def peers() -> Any:
+        return get(nginx, f"/{branch}/upstreams/u")["peers"]
+
+    before = get(nginx, "/nginx")["timestamp"]
+    assert [(peer["downtime"], "downstart" in peer) for peer in peers()] == [(0, False)] * 3
+    assert b" 204 " in nginx.raw(b"GET / HTTP/1.0\r\n\r\n", "" if is_http else "tcp")
+    until(lambda: [peer["downtime"] > 0 for peer in peers()], [True, False, False])
+    assert ["downstart" in peer for peer in peers()] == [True, False, False]
+    failing = peers()[0]
+    assert failing["state"] == "unavail"
+    assert before[:16] <= failing["downstart"][:16] <= get(nginx, "/nginx")["timestamp"][:16]

@@ -10,11 +10,21 @@ from ...core.worker import WorkerLife
 from ...gateway.groups import Upstreams
 from ...gateway.state import UpstreamState
 from ...metrics import Tallies
-from ...metrics.kinds import GROUP, PEER, QUEUE, REMOVED, STREAM_PEER, Kind
+from ...metrics.kinds import (
+    DOWNTIME,
+    GROUP,
+    PEER,
+    QUEUE,
+    REMOVED,
+    STREAM_DOWNTIME,
+    STREAM_PEER,
+    Kind,
+)
 from ...metrics.peers import PeerName, PeersInUse
 from ...metrics.tallies import Names, Reported
 from ...stream.level import stream_shared
 from ...upstream.upstream import Upstream
+from .downtime import Downtimes
 
 
 def report_groups(scope: Scope, life: WorkerLife) -> None:
@@ -26,6 +36,11 @@ def report_groups(scope: Scope, life: WorkerLife) -> None:
         lambda: _removed(_peers_of_requests(life), groups, PEER),
         lambda: _removed(in_use, stream_shared(scope, Upstreams), STREAM_PEER),
     )
+    for kind, those in ((DOWNTIME, groups), (STREAM_DOWNTIME, stream_shared(scope, Upstreams))):
+        if life.number == 0:
+            downtimes = Downtimes(tallies, those, kind)
+            tallies.notes.append(downtimes.note)
+            tallies.reporters.append(downtimes.report)
     for group in _with_zones(groups):
         if group.queue is not None:
             tallies.follow(tallies.row(QUEUE, group.name), group.queue.overflow_count)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...cache import Caches
@@ -20,12 +19,15 @@ from ...metrics.kinds import (
     CHECKED,
     CLIENTS,
     CODES,
+    DOWN_SINCE,
+    DOWNTIME,
     GROUP,
     PEER,
     PROCESSING,
     QUEUE,
     REMOVED,
     RESOLVER,
+    STREAM_DOWNTIME,
     STREAM_PEER,
     STREAM_PROCESSING,
     STREAM_SERVER,
@@ -38,10 +40,11 @@ from ...metrics.kinds import (
 from ...metrics.tallies import Names
 from ...metrics.workers import WorkerState
 from ...stream.level import stream_shared
-from ...upstream.peer import CHECKING, DOWN, DRAINING, UNHEALTHY, Peer
+from ...upstream.peer import Peer
 from ...upstream.upstream import Upstream
 from ...zones import Zone, Zones
 from ...zones.store import Numbers
+from .downtime import state_of
 from .status import NO_GROUP, StatusZones
 from .stream_status import StreamZones
 
@@ -81,10 +84,11 @@ class PeerFacts(NamedTuple):
     counted: Requests
     handshakes: Numbers
     last_passed: bool | None  # the last health check, None without any
+    downtime: int  # milliseconds
+    down_since: int | None  # milliseconds since the epoch
 
 
-@dataclass(frozen=True, slots=True)
-class GroupFacts:
+class GroupFacts(NamedTuple):
     """A group of "http" in all workers: connections that idle, and its queue."""
 
     idle: int
@@ -213,33 +217,46 @@ class Snapshot:
 
     def peers(self, group: Upstream) -> list[PeerFacts]:
         """The servers of a group, as all workers know them if it has a zone."""
-        return self._peers(group, PEER, TLS_PEER)
+        return self._peers(group, PEER, TLS_PEER, DOWNTIME)
 
     def stream_peers(self, group: Upstream) -> list[PeerFacts]:
         """The same of "stream"."""
-        return self._peers(group, STREAM_PEER, TLS_STREAM_PEER)
+        return self._peers(group, STREAM_PEER, TLS_STREAM_PEER, STREAM_DOWNTIME)
 
-    def _peers(self, group: Upstream, kind: Kind, tls: Kind) -> list[PeerFacts]:
+    def _peers(self, group: Upstream, kind: Kind, tls: Kind, down: Kind) -> list[PeerFacts]:
         totals, codes = self.tallies.totals(kind), self._codes_of(kind)
         handshakes, none = self.tallies.totals(tls), (0,) * tls.length
         zeros, now = (0,) * kind.length, int(time.monotonic())
-        checked = self._checked(kind, group.name)
+        checked = self._last(CHECKED, kind, group.name)
+        downtimes, since = self.tallies.totals(down), self._last(DOWN_SINCE, down, group.name)
         peers = group.shared.look() if group.shared is not None else group.peers.all
         found = []
         for peer in peers:
             key = (group.name, peer.name)
             counted = Requests(totals.get(key, zeros), codes.get(key, {}), peer.conns)
             state, shaken = state_of(peer, now), handshakes.get(key, none)
-            passed = checked.get(peer.name)
-            found.append(PeerFacts(peer, group.name, state, counted, shaken, passed))
+            passed, (downtime,) = checked.get(peer.name), downtimes.get(key, (0,))
+            is_passed = None if passed is None else bool(passed)
+            found.append(
+                PeerFacts(
+                    peer,
+                    group.name,
+                    state,
+                    counted,
+                    shaken,
+                    is_passed,
+                    downtime,
+                    since.get(peer.name),
+                )
+            )
         return found
 
-    def _checked(self, kind: Kind, group: str) -> dict[str, bool]:
-        """The results of the last health checks, by address."""
+    def _last(self, reported: Kind, kind: Kind, group: str) -> dict[str, int]:
+        """What is reported of servers of a group that are counted as a kind, by address."""
         mark = kind.mark.decode()
         return {
-            names[2]: bool(passed)
-            for _, names, (passed,) in self.tallies.reports(CHECKED)
+            names[2]: number
+            for _, names, (number,) in self.tallies.reports(reported)
             if names[:2] == (mark, group)
         }
 
@@ -294,17 +311,3 @@ def _groups(upstreams: Upstreams) -> Iterator[tuple[Upstream, str]]:
         group = upstreams.get(name)
         if group is not None:
             yield group, conf.zone_name
-
-
-def state_of(peer: Peer, now: int) -> str:
-    """The state of a server, as NGINX Plus calls it."""
-    for bit, name in (
-        (DOWN, "down"),
-        (UNHEALTHY, "unhealthy"),
-        (CHECKING, "checking"),
-        (DRAINING, "draining"),
-    ):
-        if peer.down & bit:
-            return name
-    failed = peer.max_fails and peer.fails >= peer.max_fails
-    return "unavail" if failed and now - peer.checked <= peer.fail_timeout else "up"

@@ -23,6 +23,7 @@ from ...metrics.kinds import (
     STORE_PENDING,
     STORE_STEPS,
     STORE_UP,
+    STREAM_DOWNTIME,
     STREAM_LIMIT_CONN,
     STREAM_PEER,
     STREAM_SERVER,
@@ -120,8 +121,8 @@ def peer(facts: PeerFacts, group: Upstream) -> Value:
         "fails": numbers[DISCARDED],
         "unavail": numbers[UNAVAILABLE],
         "health_checks": health_checks(facts),
-        "downtime": 0,
-        **optional(one),
+        "downtime": facts.downtime,
+        **optional(facts),
     }
 
 
@@ -178,7 +179,9 @@ STREAM: Mapping[str, Resource] = {
         limit_conns, ("LimitConnNotFound", "limit_conn not found"), resets(STREAM_LIMIT_CONN)
     ),
     "upstreams": Resource(
-        upstreams, ("UpstreamNotFound", "upstream not found"), resets(STREAM_PEER, TLS_STREAM_PEER)
+        upstreams,
+        ("UpstreamNotFound", "upstream not found"),
+        resets(STREAM_PEER, TLS_STREAM_PEER, STREAM_DOWNTIME),
     ),
     "zone_sync": Resource(zone_sync),
 }

@@ -18,6 +18,7 @@ from ...metrics.kinds import (
     CHECKS,
     CLIENTS,
     DISCARDED,
+    DOWNTIME,
     LIMIT_CONN,
     LIMIT_REQ,
     LIMIT_RESULTS,
@@ -42,10 +43,11 @@ from ...metrics.kinds import (
     Kind,
 )
 from ...metrics.reloads import reload_state
-from ...upstream.peer import Peer, declared_count
+from ...upstream.peer import declared_count
 from ...upstream.upstream import Upstream
 from ...zones.store import Numbers
 from .answers import Value, not_found
+from .downtime import FAILING
 from .metrics_plus import average_times
 from .snapshot import CacheFacts, PeerFacts, Requests, Snapshot
 from .text import shown
@@ -290,8 +292,8 @@ def peer(facts: PeerFacts, group: Upstream) -> Value:
         "health_checks": health_checks(facts),
         "header_time": header,
         "response_time": response,
-        "downtime": 0,
-        **optional(one),
+        "downtime": facts.downtime,
+        **optional(facts),
     }
 
 
@@ -308,11 +310,14 @@ def health_checks(facts: PeerFacts) -> dict[str, int]:
     return found
 
 
-def optional(peer: Peer) -> dict[str, Value]:
+def optional(facts: PeerFacts) -> dict[str, Value]:
     """What not all servers of groups have."""
+    peer = facts.peer
     found: dict[str, Value] = {"max_conns": peer.max_conns} if peer.max_conns else {}
     if peer.server.lookup is not None and peer.server.lookup.service:
         found["service"] = shown(peer.server.lookup.service)
+    if facts.down_since is not None and facts.state in FAILING:
+        found["downstart"] = iso(facts.down_since)
     return found
 
 
@@ -371,7 +376,9 @@ HTTP: Mapping[str, Resource] = {
         limit_conns, ("LimitConnNotFound", "limit_conn not found"), resets(LIMIT_CONN)
     ),
     "upstreams": Resource(
-        upstreams, ("UpstreamNotFound", "upstream not found"), resets(PEER, TLS_PEER, QUEUE)
+        upstreams,
+        ("UpstreamNotFound", "upstream not found"),
+        resets(PEER, TLS_PEER, QUEUE, DOWNTIME),
     ),
 }
 
