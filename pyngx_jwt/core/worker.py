@@ -16,7 +16,8 @@ class WorkerLife:
     """From the start to the end of a worker, or of whatever else serves a configuration.
 
     `number` is which of the workers it is; a job for one of them is for 0.  `count` counts its
-    connections, and `requests` are those that it serves now."""
+    connections, and `requests` are those that it serves now.  Where the process is not its own, it
+    must not end it."""
 
     def __init__(
         self,
@@ -24,8 +25,10 @@ class WorkerLife:
         count: Callable[[], Counts],
         number: int = 0,
         requests: Callable[[], Iterable[Any]] = tuple,
+        *,
+        owns_process: bool = True,
     ) -> None:
-        self.count, self.number = count, number
+        self.count, self.number, self.owns_process = count, number, owns_process
         self.requests = requests
         self.is_quitting = False
         self._scope = scope

@@ -67,7 +67,7 @@ class Door:
         cycle.open_files.open()
         self._memory = start_zones(cycle.zones)
         cycle.start()
-        self._life = WorkerLife(cycle.scope, self.count)
+        self._life = WorkerLife(cycle.scope, self.count, owns_process=False)
         self._life.finishes(self.abandoned)
         self._life.start()
         await self._life.prepare()

@@ -493,6 +493,10 @@ class HttpProtocol(SocketConnection):
             self.transport.resume_reading()
         if self.reader.buffer:
             side.client_data(self.reader.take(self.reader.unread))
+        if self.closed:
+            side.client_closed()
+        elif self.half_closed:
+            side.client_eof()
 
     def stop_tunnel(self) -> None:
         self.upgraded = None

@@ -144,7 +144,7 @@ class _Line:
         # One object for all responses: compiled code would make a tuple of this type anew each
         # time it is looked at.
         self.field: Any = (name, value)
-        self.name = sys.intern(name.lower())  # it is looked up in tables of such names
+        self.name = _common(name.lower())
         self.frames = self.name in _FRAMING
         self.steers = self.name.startswith(ACCEL_PREFIX)
 
@@ -153,6 +153,21 @@ class _Line:
 _LINES: Final[dict[str, _Line]] = {}
 MOST_LINES: Final = 1024
 LONGEST_LINE: Final = 96
+
+
+# Names that are looked up in tables of names: interned, which is for good in some versions of
+# Python, so that there must not be many.
+_NAMES: Final[dict[str, str]] = {}
+MOST_NAMES: Final = 256
+
+
+def _common(name: str) -> str:
+    known = _NAMES.get(name)
+    if known is None:
+        if len(_NAMES) >= MOST_NAMES:
+            return name
+        known = _NAMES[name] = sys.intern(name)
+    return known
 
 
 def _read_line(text: str) -> _Line | None:

@@ -73,6 +73,22 @@ def test_a_loop_that_catches_its_end_ends_the_worker(nginx: Nginx) -> None:
 
 
 @OWN
+def test_code_of_the_master_has_no_limit(nginx: Nginx) -> None:
+    """Nobody waits for it, and a reload must not end the master."""
+    nginx(
+        "location / { content_by_lua_block { ngx.print(turns) } }",
+        http="""
+        pyngx_lua_timeout 1ms;
+        init_by_lua_block {
+            turns = 0
+            while turns < 20000000 do pcall(function() turns = turns + 1 end) end
+        }
+        """,
+    )
+    assert nginx.request("GET /").body == b"20000000"
+
+
+@OWN
 @CRASH
 def test_a_function_of_c_that_does_not_end_ends_the_worker(nginx: Nginx) -> None:
     nginx(

@@ -1164,6 +1164,33 @@ def test_upgrade_with_more_early_data_than_is_read_ahead(nginx: Nginx) -> None:
         sender.join(DEADLINE)
 
 
+@pytest.mark.parametrize("leave", ["closes its side", "is gone"])
+def test_upgrade_after_the_client_has_left(nginx: Nginx, leave: str) -> None:
+    """The tunnel ends with what has come from it; it does not wait for proxy_read_timeout."""
+    left = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.head()
+        assert left.wait(DEADLINE)
+        assert peer.silent(0.3)
+        peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+        assert peer.rest() == b"abc"
+
+    backend = nginx.backend("b", script)
+    nginx(UPGRADE.replace("1s", "1h"), http="proxy_ignore_client_abort on;")
+    with nginx.connect() as client:
+        client.wire.send(
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc"
+        )
+        backend.wait_until_asked()
+        if leave == "is gone":
+            client.wire.close()
+        else:
+            client.wire.socket.shutdown(socket.SHUT_WR)
+        left.set()
+        backend.connections(1)
+
+
 def test_upgrade_times_out(nginx: Nginx) -> None:
     nginx.backend("b", websocket)
     nginx(UPGRADE)

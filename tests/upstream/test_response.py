@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from pyngx_jwt.upstream import PeerConnection, PeerSettings, UpstreamError
+from pyngx_jwt.upstream import PeerConnection, PeerSettings, UpstreamError, head
 
 from .peers import GET, connected, run
 
@@ -362,3 +362,11 @@ async def read(connection: PeerConnection, case: Case) -> Case:
         warning=response.warning,
         trailers=tuple(response.trailers),
     )
+
+
+def test_names_that_are_remembered_are_few() -> None:
+    """Interned names are kept for good in some versions of Python."""
+    for number in range(2 * head.MOST_NAMES):
+        response = head.parse_head(b"HTTP/1.1 200 OK\r\nX-%d: 1\r\n\r\n" % number, 4096)
+        assert response is not None and response.names == [f"x-{number}"]
+    assert len(head._NAMES) <= head.MOST_NAMES

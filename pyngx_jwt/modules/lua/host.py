@@ -35,6 +35,7 @@ class LuaHost:
         self.scope: Scope = None  # type: ignore[assignment]  # from the start on
         self.machine: Machine | None = None
         self.number, self.workers, self.exiting = -1, 1, False
+        self.owns_process = False
         self.conf: LuaConf = None  # type: ignore[assignment]
         self.timers, self.pools = Timers(self), Pools()
 
@@ -112,7 +113,7 @@ class LuaHost:
             self.machine = self.new_machine()
 
     def start_worker(self, life: WorkerLife) -> None:
-        self.number = life.number
+        self.number, self.owns_process = life.number, life.owns_process
         self.start()
         self.timers.begin(life)
         self._run_logged(self.settings.init_worker, "init_worker")
@@ -156,13 +157,14 @@ class LuaHost:
         return main
 
     def watch(self, seconds: float) -> None:
-        """A signal ends the worker after so many seconds of processor time, none if it is 0.
-        The master's own code runs before it serves."""
-        if self.number >= 0:
+        """A signal ends the worker after so many seconds of processor time, none if it is 0."""
+        if self.owns_process:
             signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
 
     def give_up(self) -> None:
         """Code runs on although it was told to end: the worker is replaced."""
+        if not self.owns_process:
+            return
         text = "code of Lua does not end, the worker exits"
         self.log.write(Severity.ALERT, f'{text} ("pyngx_lua_timeout")')
         os._exit(1)

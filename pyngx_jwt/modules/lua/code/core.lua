@@ -84,11 +84,11 @@ local clock, started, warned = os.clock, 0, 0
 -- Code of a run begins.  What was running before is to be given to `left`.
 local function entered(run)
     local before = cur
-    cur = run
     if limit and not before then
         started = clock()
         py.watch(limit * 3) -- functions in C, which call no hooks, end the worker then
     end
+    cur = run
     return before
 end
 
@@ -105,10 +105,14 @@ if limit then
     jit.off()
     jit.flush()
     debug.sethook(function()
+        if not cur or cur.phase == "init" then
+            return -- what Python looks for between runs, and the code of the master
+        end
         local spent = clock() - started
         if spent > limit * 2 then
             py.give_up()
-        elseif spent > limit then
+        end
+        if spent > limit then
             error("pyngx_lua_timeout: the code has run for " .. limit .. " seconds", 2)
         end
     end, "", 100000)
