@@ -207,7 +207,6 @@ def test_a_request_from_an_address_that_is_not_proven(nginx: Nginx) -> None:
         before.close()
 
 
-@pytest.mark.pyngx_only("others take the end of a handshake from anywhere")
 def test_a_handshake_that_goes_on_elsewhere(nginx: Nginx) -> None:
     serve(nginx, "location /who { return 200 $remote_addr; }")
     with nginx.http3(connect=False) as client:
