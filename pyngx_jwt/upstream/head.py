@@ -197,10 +197,31 @@ def parse_fields(lines: list[str]) -> Headers:
 
 
 def parse_begun(data: bytes) -> Headers:
-    """The fields of a head that has broken off, or is wrong: those that have come whole."""
-    lines = data.decode("latin-1").split("\n")[:-1]
-    found = (_LINE(line) for line in lines)
-    return [(match[1], (match[2] or "").rstrip(" ")) for match in found if match is not None]
+    """The fields of a head that has broken off, or is wrong, as far as they have an effect: those
+    that have come whole, and before what is wrong."""
+    headers: Headers = []
+    is_framed = False
+    for line in data.decode("latin-1").split("\n")[1:-1]:
+        try:
+            for header in parse_fields([line]):
+                if header[0].lower() in ("content-length", "transfer-encoding"):
+                    if is_framed:
+                        return headers
+                    _check_framing(header)
+                    is_framed = True
+                headers.append(header)
+        except BadResponse:
+            break
+    return headers
+
+
+def _check_framing(header: tuple[str, str]) -> None:
+    """Raises BadResponse if a field does not give a length."""
+    name, value = header
+    if name.lower() == "content-length":
+        _content_length(header)
+    elif value.lower() != "chunked":
+        raise BadResponse(f'upstream sent unknown "Transfer-Encoding": "{value}"')
 
 
 def _parse_unusual(data: bytes, buffer_size: int) -> PeerResponse | None:
@@ -276,9 +297,7 @@ def _frame(response: PeerResponse, framing: list[int]) -> None:
     if names[framed] == "content-length":
         response.length = _content_length(headers[framed])
         return
-    value = headers[framed][1]
-    if value.lower() != "chunked":
-        raise BadResponse(f'upstream sent unknown "Transfer-Encoding": "{value}"')
+    _check_framing(headers[framed])
     response.chunked = True
 
 

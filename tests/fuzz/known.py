@@ -82,11 +82,6 @@ def _without(answer: Answer, pattern: re.Pattern[str]) -> Answer:
 
 FIELDS = (
     KnownField(
-        "Upgrade of a response is not passed on",
-        re.compile("Upgrade: x"),
-        lambda case, a, b: case.script is not None and "Upgrade: x" not in a.fields,
-    ),
-    KnownField(
         "Content-Length of an upstream's 204 is not passed on",
         re.compile("Content-Length: .*"),
         lambda case, a, b: (a.code, b.code) == ("204", "204"),

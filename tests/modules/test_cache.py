@@ -339,6 +339,11 @@ def test_stale(nginx: Nginx) -> None:
         (b"HTTP/1.1 200 OK\r\nX-Accel-Expires: 0\r\n", False),
         (b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nX Y\r\n\r\n", False),
         (b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nX Y\r\nSet-Cookie: a=1\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\nVary: *\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: x\r\nVary: *\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\nVary: *\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nVary: *\r\nContent-Length: x\r\n\r\n", False),
     ],
 )
 def test_a_failure_is_kept_unless_the_begun_head_forbids_it(
