@@ -71,7 +71,7 @@ class MemoryConnections:
 
 class MemoryPeers:
     def __init__(self, *, full: bool = False) -> None:
-        self.states: tuple[PeerState, ...] | None = None
+        self.known: tuple[PeerState, ...] | None = None
         self.full = full
         self.now = 0, b""
 
@@ -80,10 +80,15 @@ class MemoryPeers:
     ) -> T:
         if version != self.version():
             raise PeersChanged
-        answer, states = decide(self.states)
+        answer, states = decide(self.known)
         if not self.full:
-            self.states = tuple(states)
+            self.known = tuple(states)
         return answer
+
+    def states(self, version: int = 0) -> PeerStates | None:
+        if version != self.version():
+            raise PeersChanged
+        return self.known
 
     def version(self) -> int:
         return self.now[0]
@@ -98,7 +103,7 @@ class MemoryPeers:
             raise PeersChanged
         if self.full:
             raise ZoneFull("memory")
-        self.states = tuple(decide(self.states))
+        self.known = tuple(decide(self.known))
         self.now = version + 1, roster
         return version + 1
 

@@ -47,6 +47,7 @@ class Tallies:
         self.wanted = False  # something reports them
         self.sums: Sums | None = None
         self.notes: list[Callable[[], None]] = []  # to be run before rows are added
+        self.chores: list[Callable[[], None]] = []  # to be run once per INTERVAL
         self.reporters: list[Callable[[], Iterable[Reported]]] = []  # of what a process does now
         self._rows: dict[bytes, Row] = {}
         self._pending: list[Row] = []
@@ -81,11 +82,12 @@ class Tallies:
 
     # -- what all have counted -------------------------------------------------------------
 
+    # What this worker has counted since its last flush() is not among it.
+
     def totals(self, kind: Kind) -> dict[Names, Numbers]:
         """All rows of a kind by their names."""
         if self.sums is None:
             return {}
-        self.flush()
         rows = self.sums.totals(kind.mark)
         return {names_of(key): numbers for key, numbers in rows.items()}
 
@@ -93,7 +95,6 @@ class Tallies:
         """What all workers have reported: process, names, numbers."""
         if self.sums is None:
             return []
-        self.flush()
         found = self.sums.reports(kind.mark)
         return [(process, names_of(key), numbers) for process, key, numbers in found]
 
@@ -147,6 +148,8 @@ class Tallies:
     async def keep(self) -> None:
         """Reports regularly, until cancelled."""
         while True:
+            for chore in self.chores:
+                chore()
             self.flush()
             await asyncio.sleep(INTERVAL)
 

@@ -137,8 +137,17 @@ class Shared:
             peer.down |= down
 
     def look(self) -> tuple[Peer, ...]:
-        """The peers of now, with what all workers know of them."""
-        return self.run(lambda: self.peers.all)
+        """The peers of now, with what all workers know of them; keeps no other worker waiting."""
+        while True:
+            try:
+                states = self.store.states(self._version)
+            except PeersChanged:
+                self._follow()
+                continue
+            peers = self.peers.all
+            if states is not None:
+                _load(peers, states, self._extra)
+            return peers
 
     def _use(self, roster: Roster, peers: Peers) -> None:
         self.roster, self.balancer = roster, self._make(peers)

@@ -43,6 +43,9 @@ class LmdbPeers:
         self._table.update(self._key, change)
         return decided[0][0]
 
+    def states(self, version: int = 0) -> PeerStates | None:
+        return self._states(self._table.get(self._key), version)
+
     def version(self) -> int:
         if self._table.environment is None:  # of a configuration that is looked at only
             return 0

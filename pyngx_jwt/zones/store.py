@@ -121,6 +121,9 @@ class SharedPeers(Protocol):
         Raises PeersChanged if the servers are not those of the ``version``.
         """
 
+    def states(self, version: int = 0) -> PeerStates | None:
+        """What is known (None: nothing yet), for who only looks.  Raises PeersChanged, as above."""
+
     def version(self) -> int:
         """How often the servers have changed."""
 

@@ -158,7 +158,9 @@ def test_peers_are_decided_about_once(engine: str, zones: Make) -> None:
         seen.append(known)
         return len(seen), [(1, 2, -3, len(seen), 5, 2**40), (0, 0, 0, 0, 0, 0)]
 
+    assert peers.states() is None
     assert [peers.transact(decide) for _ in range(3)] == [1, 2, 3]
+    assert list(peers.states() or ()) == [(1, 2, -3, 3, 5, 2**40), (0, 0, 0, 0, 0, 0)]
     assert seen[0] is None
     assert seen[2] == [(1, 2, -3, 2, 5, 2**40), (0, 0, 0, 0, 0, 0)]
 
@@ -180,6 +182,8 @@ def test_peers_come_and_go(engine: str, zones: Make) -> None:
     assert peers.transact(lambda states: (list(states or ()), [other]), 1) == [one, other]
     with pytest.raises(PeersChanged):
         peers.transact(lambda states: (None, [one]))
+    with pytest.raises(PeersChanged):
+        peers.states()
     with pytest.raises(PeersChanged):
         peers.change(lambda states: [one], 0, b"second")
     with pytest.raises(PeersChanged):

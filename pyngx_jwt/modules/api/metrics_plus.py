@@ -68,7 +68,7 @@ def _write_clients(out: Exposition, snapshot: Snapshot) -> None:
     out.one("nginxplus_connections_idle", "gauge", "Idle client connections", clients.waiting)
     out.one("nginxplus_http_requests_total", "counter", "Total http requests", clients.requests)
     out.one("nginxplus_http_requests_current", "gauge", "Current http requests", clients.writing)
-    numbers = snapshot.tallies.totals(TLS).get((), (0,) * TLS.length)
+    numbers = snapshot.totals(TLS).get((), (0,) * TLS.length)
     for place, (name, about) in enumerate(ABOUT_HANDSHAKES.items()):
         out.one(f"nginxplus_ssl_{name}", "counter", about, numbers[place])
 

@@ -60,7 +60,7 @@ def _write_workers(out: Exposition, snapshot: Snapshot) -> None:
         out.sample("pyngx_worker_start_time_seconds", state.started / 1000, *labels)
         out.sample("pyngx_worker_connections", state.active, *labels)
         out.sample("pyngx_worker_requests_total", state.requests, *labels)
-    restarts = snapshot.tallies.totals(RESTARTS).get((), (0,))[0]
+    restarts = snapshot.totals(RESTARTS).get((), (0,))[0]
     about = "Workers that were started in the place of ones that had ended unexpectedly"
     out.one("pyngx_worker_restarts_total", "counter", about, restarts)
 
@@ -87,9 +87,9 @@ def _write_reloads(out: Exposition, snapshot: Snapshot) -> None:
 def _write_tokens(out: Exposition, snapshot: Snapshot) -> None:
     name = "pyngx_jwt_verifications_total"
     out.family(name, "counter", "Requests whose token was looked at, by what came of it")
-    for (dialect, outcome, reason), (count,) in sorted(snapshot.tallies.totals(TOKENS).items()):
+    for (dialect, outcome, reason), (count,) in sorted(snapshot.totals(TOKENS).items()):
         out.sample(name, count, ("dialect", dialect), ("outcome", outcome), ("reason", reason))
-    hits, misses = snapshot.tallies.totals(TOKEN_MEMORY).get((), (0, 0))
+    hits, misses = snapshot.totals(TOKEN_MEMORY).get((), (0, 0))
     about = "Tokens that were accepted without verifying their signature again"
     out.one("pyngx_jwt_cache_hits_total", "counter", about, hits)
     about = "Tokens whose signature had to be verified"
@@ -100,13 +100,13 @@ def _write_keys(out: Exposition, snapshot: Snapshot) -> None:
     fetches, seconds = "pyngx_jwks_fetches_total", "pyngx_jwks_fetch_seconds_total"
     out.family(fetches, "counter", "Fetches of keys by auth_jwt_key_request")
     out.family(seconds, "counter", "The time that they took")
-    for (source,), (count, failed, micro) in sorted(snapshot.tallies.totals(KEY_FETCHES).items()):
+    for (source,), (count, failed, micro) in sorted(snapshot.totals(KEY_FETCHES).items()):
         label = ("source", source)
         out.sample(fetches, count - failed, label, ("result", "success"))
         out.sample(fetches, failed, label, ("result", "failure"))
         out.sample(seconds, micro / 1e6, label)
     keys: dict[str, tuple[int, int]] = {}
-    for _, (source,), (count, since, _) in snapshot.tallies.reports(KEYS):
+    for _, (source,), (count, since, _) in snapshot.reports(KEYS):
         keys[source] = max(keys.get(source, (0, 0)), (since, count))
     age = "pyngx_jwks_age_seconds"
     out.family("pyngx_jwks_keys", "gauge", "Usable keys of a source")
@@ -121,7 +121,7 @@ def _write_keys(out: Exposition, snapshot: Snapshot) -> None:
 def _write_spans(out: Exposition, snapshot: Snapshot) -> None:
     name = "pyngx_otel_spans_total"
     out.family(name, "counter", "Spans of traced requests, by what came of them")
-    for numbers in snapshot.tallies.totals(SPANS).values():
+    for numbers in snapshot.totals(SPANS).values():
         for outcome, count in zip(SPAN_OUTCOMES, numbers, strict=True):
             out.sample(name, count, ("outcome", outcome))
 
@@ -138,9 +138,9 @@ def _write_zones(out: Exposition, snapshot: Snapshot) -> None:
 def _write_store(out: Exposition, snapshot: Snapshot) -> None:
     name = "pyngx_zone_store"
     out.family(f"{name}_up", "gauge", "Whether the worker is connected with the store")
-    for process, (worker,), (is_up,) in snapshot.tallies.reports(STORE_UP):
+    for process, (worker,), (is_up,) in snapshot.reports(STORE_UP):
         out.sample(f"{name}_up", is_up, ("worker", worker), ("pid", str(process)))
-    numbers = snapshot.tallies.totals(STORE).get((), (0,) * STORE.length)
+    numbers = snapshot.totals(STORE).get((), (0,) * STORE.length)
     out.family(f"{name}_exchange_seconds", "histogram", "Times of exchanges with the store")
     out.times(f"{name}_exchange_seconds", numbers)
     for counter, place, about in (
@@ -156,16 +156,16 @@ def _write_store(out: Exposition, snapshot: Snapshot) -> None:
     whole = f"{name}_copy_complete"
     out.family(whole, "gauge", "Whether this machine has all values of the zone")
     copies: dict[str, int] = {}
-    for _, (zone,), (is_whole,) in snapshot.tallies.reports(STORE_COPIES):
+    for _, (zone,), (is_whole,) in snapshot.reports(STORE_COPIES):
         copies[zone] = min(copies.get(zone, 1), is_whole)
     for zone, is_whole in sorted(copies.items()):
         out.sample(whole, is_whole, ("zone", zone))
     lost, about = f"{name}_lost_changes_total", "Changes that found no room here, or were not sent"
     out.family(lost, "counter", about)
-    for (zone,), (count,) in sorted(snapshot.tallies.totals(STORE_LOST).items()):
+    for (zone,), (count,) in sorted(snapshot.totals(STORE_LOST).items()):
         out.sample(lost, count, ("zone", zone))
     fallbacks, about = f"{name}_fallbacks_total", "Decisions without the store, by their zones"
     out.family(fallbacks, "counter", about)
-    for (zone,), counts in sorted(snapshot.tallies.totals(STORE_FALLBACKS).items()):
+    for (zone,), counts in sorted(snapshot.totals(STORE_FALLBACKS).items()):
         for result, count in zip(("local", "deny"), counts, strict=True):
             out.sample(fallbacks, count, ("zone", zone), ("fallback", result))

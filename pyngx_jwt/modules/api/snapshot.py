@@ -37,7 +37,7 @@ from ...metrics.kinds import (
     WORKER_ZERO,
     Kind,
 )
-from ...metrics.tallies import Names
+from ...metrics.tallies import Names, Reported
 from ...metrics.workers import WorkerState
 from ...stream.level import stream_shared
 from ...upstream.peer import Peer
@@ -108,17 +108,53 @@ class CacheFacts(NamedTuple):
 
 
 class Snapshot:
-    """All of it, read when it is asked for."""
+    """All of it, read when it is asked for, and then kept: whatever is asked more than once has the
+    same answer.  It is used in one step, so that nothing of this worker changes meanwhile."""
 
     def __init__(self, scope: Scope, address: str = "") -> None:
         """`address` is that of ours to which the client has connected."""
         self.scope, self.tallies, self.address = scope, scope.shared(Tallies), address
         self._codes: dict[str, dict[Names, dict[int, int]]] | None = None
+        self._is_flushed = False
+        self._totals: dict[Kind, dict[Names, Numbers]] = {}
+        self._reports: dict[Kind, list[tuple[int, Names, Numbers]]] = {}
+        self._of_groups: dict[Kind, dict[Names, list[Reported]]] = {}
+        self._peers: dict[tuple[Kind, str], list[PeerFacts]] = {}
+        self._workers: list[WorkerFacts] | None = None
+
+    # -- rows ------------------------------------------------------------------------------
+
+    def totals(self, kind: Kind) -> dict[Names, Numbers]:
+        """All rows of a kind by their names."""
+        if kind not in self._totals:
+            self._totals[kind] = self._flushed().totals(kind)
+        return self._totals[kind]
+
+    def reports(self, kind: Kind) -> list[tuple[int, Names, Numbers]]:
+        """What all workers have reported: process, names, numbers."""
+        if kind not in self._reports:
+            self._reports[kind] = self._flushed().reports(kind)
+        return self._reports[kind]
+
+    def _flushed(self) -> Tallies:
+        if not self._is_flushed:
+            self._is_flushed = True
+            self.tallies.flush()
+        return self.tallies
+
+    def _reported(self, kind: Kind, *group: str) -> list[Reported]:
+        """The reports whose names begin with those of a group."""
+        if kind not in self._of_groups:
+            found: dict[Names, list[Reported]] = {}
+            for _, names, numbers in self.reports(kind):
+                found.setdefault(names[: len(group)], []).append((kind, names, numbers))
+            self._of_groups[kind] = found
+        return self._of_groups[kind].get(group, [])
 
     # -- clients and workers ---------------------------------------------------------------
 
     def clients(self) -> Clients:
-        accepted, requests = self.tallies.totals(CLIENTS).get((), (0, 0))
+        accepted, requests = self.totals(CLIENTS).get((), (0, 0))
         states = [facts.state for facts in self.workers()]
         return Clients(
             accepted,
@@ -131,9 +167,14 @@ class Snapshot:
 
     def workers(self) -> list[WorkerFacts]:
         """By their numbers; old ones that are still finishing requests come after new ones."""
-        zeros = self.tallies.totals(WORKER_ZERO)
+        if self._workers is None:
+            self._workers = self._read_workers()
+        return self._workers
+
+    def _read_workers(self) -> list[WorkerFacts]:
+        zeros = self.totals(WORKER_ZERO)
         facts = []
-        for pid, _, numbers in self.tallies.reports(WORKER):
+        for pid, _, numbers in self.reports(WORKER):
             state = WorkerState(*numbers)
             accepted, requests = zeros.get((str(pid),), (0, 0))
             state = state._replace(
@@ -144,7 +185,7 @@ class Snapshot:
 
     def reset_workers(self, number: str = "") -> None:
         """Begins with zeros again, for a worker or for all of them."""
-        for pid, _, numbers in self.tallies.reports(WORKER):
+        for pid, _, numbers in self.reports(WORKER):
             state = WorkerState(*numbers)
             if number in ("", str(state.number)):
                 self.tallies.put(WORKER_ZERO, (str(pid),), (state.accepted, state.requests))
@@ -167,7 +208,7 @@ class Snapshot:
     def _of_zones(
         self, kind: Kind, names: Sequence[str], processing: dict[str, int]
     ) -> dict[str, Requests]:
-        totals, codes = self.tallies.totals(kind), self._codes_of(kind)
+        totals, codes = self.totals(kind), self._codes_of(kind)
         zeros = (0,) * kind.length
         return {
             name: Requests(
@@ -183,25 +224,25 @@ class Snapshot:
 
     def handshakes(self, kind: Kind, zone: str) -> Numbers:
         """TLS handshakes of clients, of a "status_zone" in servers."""
-        return self.tallies.totals(kind).get((zone,), (0,) * kind.length)
+        return self.totals(kind).get((zone,), (0,) * kind.length)
 
     def _processing(self, kind: Kind) -> dict[str, int]:
         found: dict[str, int] = {}
-        for _, names, numbers in self.tallies.reports(kind):
+        for _, names, numbers in self.reports(kind):
             found[names[0]] = found.get(names[0], 0) + numbers[0]
         return found
 
     def _codes_of(self, kind: Kind) -> dict[Names, dict[int, int]]:
         if self._codes is None:
             self._codes = {}
-            for (mark, *names, code), (number,) in self.tallies.totals(CODES).items():
+            for (mark, *names, code), (number,) in self.totals(CODES).items():
                 by_names = self._codes.setdefault(mark, {})
                 by_names.setdefault(tuple(names), {})[int(code)] = number
         return self._codes.get(kind.mark.decode(), {})
 
     def resolvers(self) -> dict[str, Numbers]:
         """Those with a "status_zone" that something uses, with those that were not asked yet."""
-        totals, zeros = self.tallies.totals(RESOLVER), (0,) * RESOLVER.length
+        totals, zeros = self.totals(RESOLVER), (0,) * RESOLVER.length
         names = [name for name in self.scope.shared(Resolvers).counts if name]
         return {name: totals.get((name,), zeros) for name in names}
 
@@ -217,18 +258,24 @@ class Snapshot:
 
     def peers(self, group: Upstream) -> list[PeerFacts]:
         """The servers of a group, as all workers know them if it has a zone."""
-        return self._peers(group, PEER, TLS_PEER, DOWNTIME)
+        return self._peers_of(group, PEER, TLS_PEER, DOWNTIME)
 
     def stream_peers(self, group: Upstream) -> list[PeerFacts]:
         """The same of "stream"."""
-        return self._peers(group, STREAM_PEER, TLS_STREAM_PEER, STREAM_DOWNTIME)
+        return self._peers_of(group, STREAM_PEER, TLS_STREAM_PEER, STREAM_DOWNTIME)
 
-    def _peers(self, group: Upstream, kind: Kind, tls: Kind, down: Kind) -> list[PeerFacts]:
-        totals, codes = self.tallies.totals(kind), self._codes_of(kind)
-        handshakes, none = self.tallies.totals(tls), (0,) * tls.length
+    def _peers_of(self, group: Upstream, kind: Kind, tls: Kind, down: Kind) -> list[PeerFacts]:
+        key = (kind, group.name)
+        if key not in self._peers:
+            self._peers[key] = self._read_peers(group, kind, tls, down)
+        return self._peers[key]
+
+    def _read_peers(self, group: Upstream, kind: Kind, tls: Kind, down: Kind) -> list[PeerFacts]:
+        totals, codes = self.totals(kind), self._codes_of(kind)
+        handshakes, none = self.totals(tls), (0,) * tls.length
         zeros, now = (0,) * kind.length, int(time.monotonic())
         checked = self._last(CHECKED, kind, group.name)
-        downtimes, since = self.tallies.totals(down), self._last(DOWN_SINCE, down, group.name)
+        downtimes, since = self.totals(down), self._last(DOWN_SINCE, down, group.name)
         peers = group.shared.look() if group.shared is not None else group.peers.all
         found = []
         for peer in peers:
@@ -253,30 +300,25 @@ class Snapshot:
 
     def _last(self, reported: Kind, kind: Kind, group: str) -> dict[str, int]:
         """What is reported of servers of a group that are counted as a kind, by address."""
-        mark = kind.mark.decode()
-        return {
-            names[2]: number
-            for _, names, (number,) in self.tallies.reports(reported)
-            if names[:2] == (mark, group)
-        }
+        found = self._reported(reported, kind.mark.decode(), group)
+        return {names[2]: number for _, names, (number,) in found}
 
     def removed(self, kind: Kind, group: Upstream) -> int:
         """How many servers were removed from a group and are still used."""
-        mark = kind.mark.decode()
-        reports = self.tallies.reports(REMOVED)
-        return len({names for _, names, _ in reports if names[:2] == (mark, group.name)})
+        found = self._reported(REMOVED, kind.mark.decode(), group.name)
+        return len({names for _, names, _ in found})
 
     def group(self, group: Upstream) -> GroupFacts:
         """What a group with a zone has beside its servers."""
-        reports = [ns for _, names, ns in self.tallies.reports(GROUP) if names == (group.name,)]
+        reports = [numbers for _, _, numbers in self._reported(GROUP, group.name)]
         most = group.queue.length * len(self.workers()) if group.queue is not None else 0
-        (overflows,) = self.tallies.totals(QUEUE).get((group.name,), (0,))
+        (overflows,) = self.totals(QUEUE).get((group.name,), (0,))
         idle, waiting = (sum(ns[place] for ns in reports) for place in (0, 1))
         return GroupFacts(idle, waiting, most, overflows)
 
     def lone_peers(self) -> dict[str, Requests]:
         """Servers that are named without a block, by address."""
-        totals, codes = self.tallies.totals(PEER), self._codes_of(PEER)
+        totals, codes = self.totals(PEER), self._codes_of(PEER)
         return {
             names[1]: Requests(numbers, codes.get(names, {}))
             for names, numbers in totals.items()
@@ -286,7 +328,7 @@ class Snapshot:
     # -- zones -----------------------------------------------------------------------------
 
     def caches(self, kind: Kind) -> list[CacheFacts]:
-        totals, zeros = self.tallies.totals(kind), (0,) * kind.length
+        totals, zeros = self.totals(kind), (0,) * kind.length
         found = []
         for name, cache in self.scope.shared(Caches).by_name.items():
             head, most = cache.index.head(), cache.settings.max_size
@@ -297,7 +339,7 @@ class Snapshot:
 
     def limits(self, kind: Kind, tag: str) -> dict[str, Numbers]:
         """What limits have decided, by their zones."""
-        totals, zeros = self.tallies.totals(kind), (0,) * kind.length
+        totals, zeros = self.totals(kind), (0,) * kind.length
         return {zone.name: totals.get((zone.name,), zeros) for zone in self.zones(tag)}
 
     def zones(self, tag: str = "") -> list[Zone]:

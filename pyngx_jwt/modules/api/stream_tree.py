@@ -135,7 +135,7 @@ def zone_sync(snapshot: Snapshot) -> Value:
 def shared_zones(snapshot: Snapshot) -> dict[str, dict[str, int]]:
     """The records of the zones that are shared."""
     pending: Counter[str] = Counter()
-    for _, (name,), (changes,) in snapshot.tallies.reports(STORE_PENDING):
+    for _, (name,), (changes,) in snapshot.reports(STORE_PENDING):
         pending[name] += changes
     wanted = snapshot.scope.shared(ZoneStore).wanted
     return {
@@ -150,14 +150,13 @@ def shared_zones(snapshot: Snapshot) -> dict[str, dict[str, int]]:
 
 def store_status(snapshot: Snapshot) -> dict[str, int]:
     """What has gone to the store and come from it."""
-    tallies = snapshot.tallies
-    numbers = tallies.totals(STORE).get((), (0,) * STORE.length)
+    numbers = snapshot.totals(STORE).get((), (0,) * STORE.length)
     return {
         "bytes_in": numbers[RECEIVED],
         "msgs_in": numbers[STORE_COPIED],
         "msgs_out": numbers[STORE_STEPS],
         "bytes_out": numbers[SENT],
-        "nodes_online": int(any(is_up for _, _, (is_up,) in tallies.reports(STORE_UP))),
+        "nodes_online": int(any(is_up for _, _, (is_up,) in snapshot.reports(STORE_UP))),
     }
 
 

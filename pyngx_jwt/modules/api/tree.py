@@ -100,7 +100,7 @@ def nginx(snapshot: Snapshot) -> Value:
 
 
 def processes(snapshot: Snapshot) -> Value:
-    return {"respawned": snapshot.tallies.totals(RESTARTS).get((), (0,))[0]}
+    return {"respawned": snapshot.totals(RESTARTS).get((), (0,))[0]}
 
 
 def connections(snapshot: Snapshot) -> Value:
@@ -114,7 +114,7 @@ def connections(snapshot: Snapshot) -> Value:
 
 
 def tls(snapshot: Snapshot) -> Value:
-    numbers = snapshot.tallies.totals(TLS).get((), (0,) * TLS.length)
+    numbers = snapshot.totals(TLS).get((), (0,) * TLS.length)
     return handshakes(numbers, VERIFY_FAILURES)
 
 

@@ -1,0 +1,127 @@
+"""The rows of statistics: how often they are read, and how long they are kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from pyngx_jwt.compile import load
+from pyngx_jwt.conf.scope import Scope
+from pyngx_jwt.core.worker import WorkerLife
+from pyngx_jwt.gateway.groups import Upstreams
+from pyngx_jwt.log import Log
+from pyngx_jwt.metrics import Tallies
+from pyngx_jwt.modules.api.exposition import Exposition
+from pyngx_jwt.modules.api.group_counts import report_groups
+from pyngx_jwt.modules.api.metrics_plus import write_plus
+from pyngx_jwt.modules.api.snapshot import Snapshot
+from pyngx_jwt.modules.api.tree import upstreams
+from pyngx_jwt.options import DIRECTORY, Options
+from pyngx_jwt.upstream.upstream import Upstream
+from pyngx_jwt.zones.store import Counts, PeerStates
+
+from ..stores import MemoryPeers, MemorySums
+
+T = TypeVar("T")
+Rows = Iterable[tuple[bytes, tuple[int, ...]]]
+API = "server { location / { api; } }"
+
+
+class CountedSums(MemorySums):
+    """Notes each use."""
+
+    def __init__(self, uses: Counter[str]) -> None:
+        super().__init__()
+        self.uses = uses
+
+    def report(self, own: Rows) -> None:
+        self.uses["report"] += 1
+        super().report(own)
+
+    def totals(self, prefix: bytes) -> dict[bytes, tuple[int, ...]]:
+        self.uses["totals"] += 1
+        return super().totals(prefix)
+
+    def reports(self, prefix: bytes) -> list[tuple[int, bytes, tuple[int, ...]]]:
+        self.uses["reports"] += 1
+        return super().reports(prefix)
+
+
+class CountedPeers(MemoryPeers):
+    """Notes each use."""
+
+    def __init__(self, uses: Counter[str]) -> None:
+        super().__init__()
+        self.uses = uses
+
+    def transact(
+        self, decide: Callable[[PeerStates | None], tuple[T, PeerStates]], version: int = 0
+    ) -> T:
+        self.uses["changes of groups"] += 1
+        return super().transact(decide, version)
+
+    def states(self, version: int = 0) -> PeerStates | None:
+        self.uses["looks at groups"] += 1
+        return super().states(version)
+
+
+class Worker:
+    """A worker with a configuration, whose zones are in memory."""
+
+    def __init__(self, folder: Path, http: str, number: int = 0) -> None:
+        (folder / "nginx.conf").write_text(f"events {{ }} http {{ {http} {API} }}")
+        options = Options(f"{folder}/", f"{folder}/nginx.conf", "", DIRECTORY)
+        self.tallies, self.groups, self.uses = Tallies(), Upstreams(), Counter[str]()
+        self.scope: Scope = load(options, Log(), things=(self.tallies, self.groups)).scope
+        self.tallies.sums = CountedSums(self.uses)
+        for name in self.groups.declared:
+            shared = self.group(name).shared
+            assert shared is not None
+            shared.store = CountedPeers(self.uses)
+        self.life = WorkerLife(self.scope, Counts, number)
+        report_groups(self.scope, self.life)
+
+    def group(self, name: str) -> Upstream:
+        group = self.groups.get(name)
+        assert group is not None
+        return group
+
+    def work(self) -> None:
+        """What a worker does once in a second."""
+        for chore in self.tallies.chores:
+            chore()
+        self.tallies.flush()
+
+    def uses_of(self, act: Callable[[Snapshot], object]) -> Counter[str]:
+        self.uses.clear()
+        act(Snapshot(self.scope))
+        return self.uses.copy()
+
+
+def named(count: int) -> str:
+    servers = "server 127.0.0.1:1; server 127.0.0.1:2;"
+    return "".join(f"upstream g{n} {{ zone g{n} 64k; {servers} }}" for n in range(count))
+
+
+@pytest.mark.parametrize(
+    "read", [upstreams, lambda one: write_plus(Exposition(is_open=False), one)]
+)
+def test_groups_are_read_once(tmp_path: Path, read: Callable[[Snapshot], object]) -> None:
+    """The rows as often for many groups as for few; no group is kept from changes meanwhile."""
+    few, many = (Worker(tmp_path, named(count)).uses_of(read) for count in (2, 7))
+    assert (few.pop("looks at groups"), many.pop("looks at groups")) == (2, 7)
+    assert few == many and few["report"] == 1 and few["changes of groups"] == 0
+
+
+def test_downtimes_are_noted_once_in_a_second(tmp_path: Path) -> None:
+    """However often the statistics are read."""
+    worker = Worker(tmp_path, named(3))
+    worker.uses.clear()
+    worker.tallies.flush()
+    assert worker.uses["looks at groups"] == 0
+    worker.work()
+    assert worker.uses["looks at groups"] == 3
