@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +15,8 @@ from pyngx_jwt.core.worker import WorkerLife
 from pyngx_jwt.gateway.groups import Upstreams
 from pyngx_jwt.log import Log
 from pyngx_jwt.metrics import Tallies
+from pyngx_jwt.metrics.kinds import DOWN_SINCE, DOWNTIME
+from pyngx_jwt.modules.api import downtime
 from pyngx_jwt.modules.api.exposition import Exposition
 from pyngx_jwt.modules.api.group_counts import report_groups
 from pyngx_jwt.modules.api.metrics_plus import write_plus
@@ -125,3 +127,68 @@ def test_downtimes_are_noted_once_in_a_second(tmp_path: Path) -> None:
     assert worker.uses["looks at groups"] == 0
     worker.work()
     assert worker.uses["looks at groups"] == 3
+
+
+# -- how long servers fail ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The seconds that downtimes are measured by."""
+    now = [1000.0]
+    monkeypatch.setattr(downtime.time, "monotonic", lambda: now[0])
+    yield now
+
+
+def failing(folder: Path, since: int) -> Worker:
+    """A worker with one server, which has failed."""
+    worker = Worker(folder, "upstream u { zone u 64k; server 127.0.0.1:1 fail_timeout=1h; }")
+    fail(worker, since)
+    return worker
+
+
+def fail(worker: Worker, since: int) -> None:
+    shared = worker.group("u").shared
+    assert shared is not None
+    shared.store.transact(lambda states: (None, [(0, 1, 0, 1, since, since)]))
+
+
+def downtime_of(worker: Worker) -> tuple[int, bool]:
+    """How long it has failed, in seconds, and whether that goes on."""
+    worker.tallies.flush()
+    sums = worker.tallies.sums
+    assert sums is not None
+    total = sum(numbers[0] for numbers in sums.totals(DOWNTIME.mark).values())
+    return total // 1000, bool(sums.reports(DOWN_SINCE.mark))
+
+
+def test_a_server_that_begins_to_fail(tmp_path: Path, clock: list[float]) -> None:
+    worker = failing(tmp_path, 0)
+    fail(worker, -10_000)
+    worker.work()
+    clock[0] += 10
+    fail(worker, 1004)
+    worker.work()
+    assert downtime_of(worker) == (6, True)
+
+
+def test_another_worker_has_counted_what_was_before(tmp_path: Path, clock: list[float]) -> None:
+    """The first one of a worker's number may have died."""
+    worker = failing(tmp_path, 400)
+    worker.work()
+    assert downtime_of(worker) == (0, True)
+    clock[0] += 2
+    worker.work()
+    assert downtime_of(worker) == (2, True)
+
+
+def test_a_worker_that_quits_leaves_downtimes_to_its_successor(
+    tmp_path: Path, clock: list[float]
+) -> None:
+    worker = failing(tmp_path, 1000)
+    for _ in range(2):
+        worker.work()
+        clock[0] += 1
+    worker.life.quit()
+    worker.work()
+    assert downtime_of(worker) == (1, False)

@@ -38,7 +38,7 @@ def report_groups(scope: Scope, life: WorkerLife) -> None:
     )
     for kind, those in ((DOWNTIME, groups), (STREAM_DOWNTIME, stream_shared(scope, Upstreams))):
         if life.number == 0:
-            downtimes = Downtimes(tallies, those, kind)
+            downtimes = Downtimes(tallies, those, kind, life)
             tallies.chores.append(downtimes.note)
             tallies.reporters.append(downtimes.report)
     for group in _with_zones(groups):
