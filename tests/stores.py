@@ -146,20 +146,29 @@ class MemoryCounters:
 
 
 class MemorySums:
-    def __init__(self) -> None:
+    def __init__(self, *, full: bool = False) -> None:
+        self.full = full
         self.rows: dict[bytes, tuple[int, ...]] = {}
         self.own: dict[bytes, tuple[int, ...]] = {}
 
-    def add(self, changes: Iterable[tuple[bytes, tuple[int, ...]]]) -> None:
+    def add(self, changes: Iterable[tuple[bytes, tuple[int, ...]]]) -> bool:
+        has_all = True
         for key, numbers in changes:
             old = self.rows.get(key, (0,) * len(numbers))
-            self.rows[key] = tuple(map(sum, zip(old, numbers, strict=True)))
+            both = tuple(map(sum, zip(old, numbers, strict=True)))
+            has_all = self.put(key, both) and has_all
+        return has_all
 
-    def put(self, key: bytes, numbers: tuple[int, ...]) -> None:
+    def put(self, key: bytes, numbers: tuple[int, ...]) -> bool:
+        if self.full and key not in self.rows:
+            return False
         self.rows[key] = numbers
+        return True
 
-    def report(self, own: Iterable[tuple[bytes, tuple[int, ...]]]) -> None:
-        self.own = dict(own)
+    def report(self, own: Iterable[tuple[bytes, tuple[int, ...]]]) -> bool:
+        rows = dict(own)
+        self.own = {key: row for key, row in rows.items() if not self.full or key in self.own}
+        return len(self.own) == len(rows)
 
     def totals(self, prefix: bytes) -> dict[bytes, tuple[int, ...]]:
         return {key: row for key, row in sorted(self.rows.items()) if key.startswith(prefix)}
@@ -170,6 +179,10 @@ class MemorySums:
 
     def forget(self, prefix: bytes) -> None:
         self.rows = {key: row for key, row in self.rows.items() if not key.startswith(prefix)}
+
+    def remove(self, keys: Iterable[bytes]) -> None:
+        for key in keys:
+            self.rows.pop(key, None)
 
 
 class MemoryCacheIndex:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from ..zones import ZoneFull
 from ..zones.store import Numbers, Sums
@@ -100,21 +100,44 @@ class Tallies:
 
     def put(self, kind: Kind, names: Names, numbers: Numbers) -> None:
         """Replaces a row that only one process writes."""
-        if self.sums is not None:
-            self.sums.put(key_of(kind, names), numbers)
+        sums = self.sums
+        if sums is not None:
+            self._write(lambda: sums.put(key_of(kind, names), numbers))
 
     def reset(self, kind: Kind, *names: str) -> None:
         """Begins again with zeros, for a thing or for all of a kind."""
         if self.sums is None:
             return
         self.flush()
-        self.sums.forget(key_of(CODES, (kind.mark.decode(), *names, "")))
+        self._forget(key_of(CODES, (kind.mark.decode(), *names, "")))
         if not names:
-            self.sums.forget(kind.mark)
+            self._forget(kind.mark)
             return
-        self.sums.forget(key_of(kind, (*names, "")))
+        self._forget(key_of(kind, (*names, "")))
         if names in self.totals(kind):
             self.put(kind, names, (0,) * kind.length)
+
+    def remove(self, keys: Collection[bytes]) -> None:
+        """Forgets rows of what is gone.  Rows that something holds can still be used: they begin
+        with zeros."""
+        if self.sums is not None and keys:
+            sums = self.sums
+            self._write(lambda: sums.remove(keys))
+
+    def _forget(self, prefix: bytes) -> None:
+        sums = self.sums
+        assert sums is not None
+        self._write(lambda: sums.forget(prefix))
+
+    def _write(self, act: Callable[[], bool | None]) -> None:
+        """Changes the sums; without room for what is new, that is left out."""
+        try:
+            has_room = act() is not False
+        except ZoneFull:
+            has_room = False
+        if not has_room and not self._is_full:
+            self._is_full = True
+            self.complain("the zone of the statistics is full, some are not counted")
 
     # -- the worker ------------------------------------------------------------------------
 
@@ -126,20 +149,14 @@ class Tallies:
         for note in self.notes:
             note()
         rows = list(self._pending)
-        try:
-            if rows:
-                sums.add([(row.key, tuple(row.numbers)) for row in rows])
-            sums.report(
-                [
-                    (key_of(kind, names), numbers)
-                    for report in self.reporters
-                    for kind, names, numbers in report()
-                ]
-            )
-        except ZoneFull:
-            if not self._is_full:
-                self._is_full = True
-                self.complain("the zone of the statistics is full, some are not counted")
+        if rows:
+            self._write(lambda: sums.add([(row.key, tuple(row.numbers)) for row in rows]))
+        reported = [
+            (key_of(kind, names), numbers)
+            for report in self.reporters
+            for kind, names, numbers in report()
+        ]
+        self._write(lambda: sums.report(reported))
         self._pending.clear()
         for row in rows:
             row.is_pending = False

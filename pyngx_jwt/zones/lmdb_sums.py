@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 
 from .lmdb_table import LmdbTable, Transaction
 from .processes import is_alive
@@ -20,35 +21,40 @@ class LmdbSums:
     def __init__(self, table: LmdbTable) -> None:
         self._table = table
 
-    def add(self, changes: Iterable[tuple[bytes, Numbers]]) -> None:
+    def add(self, changes: Iterable[tuple[bytes, Numbers]]) -> bool:
         rows = list(changes)
 
-        def change(t: Transaction) -> None:
+        def change(t: Transaction) -> bool:
+            has_all = True
             for key, numbers in rows:
                 old = t.get(_SUM + key)
-                if old is None:
-                    self._check_room(t)
-                    t.put(_SUM + key, _pack(numbers))
-                else:
+                if old is not None:
                     both = zip(_unpack(old), numbers, strict=True)
                     t.put(_SUM + key, _pack(tuple([one + other for one, other in both])))
+                elif self._table.has_room(t):
+                    t.put(_SUM + key, _pack(numbers))
+                else:
+                    has_all = False
+            return has_all
 
-        self._table.write(change)
+        return self._table.write(change)
 
-    def put(self, key: bytes, numbers: Numbers) -> None:
-        if not self._table.put(_SUM + key, _pack(numbers)):
-            raise ZoneFull(self._table.name)
+    def put(self, key: bytes, numbers: Numbers) -> bool:
+        return self._table.put(_SUM + key, _pack(numbers))
 
-    def report(self, own: Iterable[tuple[bytes, Numbers]]) -> None:
+    def report(self, own: Iterable[tuple[bytes, Numbers]]) -> bool:
         rows, prefix = list(own), _REPORT + _PROCESS.pack(os.getpid())
 
-        def change(t: Transaction) -> None:
-            _delete(t, prefix)
+        def change(t: Transaction) -> bool:
+            old, has_all = _delete(t, prefix), True
             for key, numbers in rows:
-                self._check_room(t)
-                t.put(prefix + key, _pack(numbers))
+                if prefix + key in old or self._table.has_room(t):
+                    t.put(prefix + key, _pack(numbers))
+                else:
+                    has_all = False
+            return has_all
 
-        self._table.write(change)
+        return self._table.write(change)
 
     def totals(self, prefix: bytes) -> dict[bytes, Numbers]:
         return {key[1:]: _unpack(value) for key, value in self._table.iterate(_SUM + prefix)}
@@ -61,25 +67,34 @@ class LmdbSums:
                 ended.add(process)
             elif key.startswith(prefix, at):
                 found.append((process, key[at:], _unpack(value)))
-        for process in ended:
-            self._forget(_REPORT + _PROCESS.pack(process))
+        with suppress(ZoneFull):  # what is left is skipped again the next time
+            for process in ended:
+                self._forget(_REPORT + _PROCESS.pack(process))
         return found
 
     def forget(self, prefix: bytes) -> None:
         self._forget(_SUM + prefix)
 
+    def remove(self, keys: Iterable[bytes]) -> None:
+        gone = [_SUM + key for key in keys]
+
+        def change(t: Transaction) -> None:
+            for key in gone:
+                t.delete(key)
+
+        self._table.write(change)
+
     def _forget(self, prefix: bytes) -> None:
         self._table.write(lambda t: _delete(t, prefix))
 
-    def _check_room(self, t: Transaction) -> None:
-        if not self._table.has_room(t):
-            raise ZoneFull(self._table.name)
 
-
-def _delete(t: Transaction, prefix: bytes) -> None:
-    cursor = t.cursor()
-    while cursor.set_range(prefix) and cursor.key().startswith(prefix):
-        t.delete(cursor.key())
+def _delete(t: Transaction, prefix: bytes) -> set[bytes]:
+    """Deletes the keys with the prefix, and returns them."""
+    cursor, found = t.cursor(), set[bytes]()
+    while cursor.set_range(prefix) and (key := cursor.key()).startswith(prefix):
+        t.delete(key)
+        found.add(key)
+    return found
 
 
 def _pack(numbers: Numbers) -> bytes:

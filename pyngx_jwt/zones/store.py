@@ -349,17 +349,19 @@ Numbers = tuple[int, ...]  # signed, of 64 bits
 class Sums(Protocol):
     """Rows of numbers that all processes count in, by a key of at most 400 bytes (statistics).
 
-    A row keeps the length that it was first given.  Methods that write raise ZoneFull.
+    A row keeps the length that it was first given.  Methods that write raise ZoneFull if the memory
+    is exhausted; without room for new rows, only those are left out.
     """
 
-    def add(self, changes: Iterable[tuple[bytes, Numbers]]) -> None:
-        """Adds to the rows, which begin with zeros."""
+    def add(self, changes: Iterable[tuple[bytes, Numbers]]) -> bool:
+        """Adds to the rows, which begin with zeros; whether there was room for all."""
 
-    def put(self, key: bytes, numbers: Numbers) -> None:
-        """Replaces a row."""
+    def put(self, key: bytes, numbers: Numbers) -> bool:
+        """Replaces a row; whether there was room."""
 
-    def report(self, own: Iterable[tuple[bytes, Numbers]]) -> None:
-        """Replaces all that this process has reported, such as what it does now."""
+    def report(self, own: Iterable[tuple[bytes, Numbers]]) -> bool:
+        """Replaces all that this process has reported, such as what it does now; whether there was
+        room for all."""
 
     def totals(self, prefix: bytes) -> dict[bytes, Numbers]:
         """The rows whose keys begin so."""
@@ -369,6 +371,9 @@ class Sums(Protocol):
 
     def forget(self, prefix: bytes) -> None:
         """Removes the rows whose keys begin so: they begin with zeros again."""
+
+    def remove(self, keys: Iterable[bytes]) -> None:
+        """Removes rows."""
 
 
 # -- values ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,8 +16,8 @@ from pyngx_jwt.core.worker import WorkerLife
 from pyngx_jwt.gateway.groups import Upstreams
 from pyngx_jwt.log import Log
 from pyngx_jwt.metrics import Tallies
-from pyngx_jwt.metrics.kinds import DOWN_SINCE, DOWNTIME
-from pyngx_jwt.modules.api import downtime
+from pyngx_jwt.metrics.kinds import DOWN_SINCE, DOWNTIME, RESOLVER, WORKER, WORKER_ZERO
+from pyngx_jwt.metrics.workers import WorkerState
 from pyngx_jwt.modules.api.exposition import Exposition
 from pyngx_jwt.modules.api.group_counts import report_groups
 from pyngx_jwt.modules.api.metrics_plus import write_plus
@@ -40,9 +41,9 @@ class CountedSums(MemorySums):
         super().__init__()
         self.uses = uses
 
-    def report(self, own: Rows) -> None:
+    def report(self, own: Rows) -> bool:
         self.uses["report"] += 1
-        super().report(own)
+        return super().report(own)
 
     def totals(self, prefix: bytes) -> dict[bytes, tuple[int, ...]]:
         self.uses["totals"] += 1
@@ -79,7 +80,7 @@ class Worker:
         options = Options(f"{folder}/", f"{folder}/nginx.conf", "", DIRECTORY)
         self.tallies, self.groups, self.uses = Tallies(), Upstreams(), Counter[str]()
         self.scope: Scope = load(options, Log(), things=(self.tallies, self.groups)).scope
-        self.tallies.sums = CountedSums(self.uses)
+        self.tallies.sums = self.sums = CountedSums(self.uses)
         for name in self.groups.declared:
             shared = self.group(name).shared
             assert shared is not None
@@ -136,7 +137,7 @@ def test_downtimes_are_noted_once_in_a_second(tmp_path: Path) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """The seconds that downtimes are measured by."""
     now = [1000.0]
-    monkeypatch.setattr(downtime.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     yield now
 
 
@@ -156,10 +157,8 @@ def fail(worker: Worker, since: int) -> None:
 def downtime_of(worker: Worker) -> tuple[int, bool]:
     """How long it has failed, in seconds, and whether that goes on."""
     worker.tallies.flush()
-    sums = worker.tallies.sums
-    assert sums is not None
-    total = sum(numbers[0] for numbers in sums.totals(DOWNTIME.mark).values())
-    return total // 1000, bool(sums.reports(DOWN_SINCE.mark))
+    total = sum(numbers[0] for numbers in worker.tallies.totals(DOWNTIME).values())
+    return total // 1000, bool(worker.tallies.reports(DOWN_SINCE))
 
 
 def test_a_server_that_begins_to_fail(tmp_path: Path, clock: list[float]) -> None:
@@ -192,3 +191,62 @@ def test_a_worker_that_quits_leaves_downtimes_to_its_successor(
     worker.life.quit()
     worker.work()
     assert downtime_of(worker) == (1, False)
+
+
+# -- rows of what has ended --------------------------------------------------------------------
+
+
+def report_worker(worker: Worker, started: int, requests: int) -> None:
+    state = WorkerState(0, started, 1, 0, 0, 0, 0, requests, requests)
+    worker.tallies.reporters = [lambda: iter([(WORKER, (), tuple(state))])]
+
+
+def requests_of(worker: Worker) -> list[int]:
+    return [one.state.requests for one in Snapshot(worker.scope).workers()]
+
+
+def test_a_worker_with_the_process_number_of_another(tmp_path: Path) -> None:
+    """It begins with zeros itself; what was kept of the other one is forgotten."""
+    worker = Worker(tmp_path, "")
+    report_worker(worker, 1, 5)
+    Snapshot(worker.scope).reset_workers()
+    report_worker(worker, 1, 7)
+    assert requests_of(worker) == [2]
+    report_worker(worker, 2, 3)
+    assert requests_of(worker) == [3]
+    Snapshot(worker.scope).reset_workers("0")
+    assert requests_of(worker) == [0]
+    assert len(worker.tallies.totals(WORKER_ZERO)) == 1
+
+
+def test_no_room_for_new_rows(tmp_path: Path) -> None:
+    """All others are counted, and reported."""
+    worker, complaints = Worker(tmp_path, ""), list[str]()
+    worker.tallies.complain = complaints.append
+    known, new = (worker.tallies.row(RESOLVER, name) for name in ("known", "new"))
+    known.add(0)
+    report_worker(worker, 1, 5)
+    worker.tallies.flush()
+    worker.sums.full = True
+    report_worker(worker, 1, 6)
+    for _ in range(2):
+        new.add(0)
+        known.add(0)
+        worker.tallies.flush()
+    assert {names: ns[0] for names, ns in worker.tallies.totals(RESOLVER).items()} == {
+        ("known",): 3
+    }
+    assert requests_of(worker) == [6]
+    assert complaints == ["the zone of the statistics is full, some are not counted"]
+
+
+def test_no_room_for_what_is_reset(tmp_path: Path) -> None:
+    worker, complaints = Worker(tmp_path, ""), list[str]()
+    worker.tallies.complain = complaints.append
+    report_worker(worker, 1, 5)
+    assert requests_of(worker) == [5]
+    worker.sums.full = True
+    for _ in range(2):
+        Snapshot(worker.scope).reset_workers()
+    assert requests_of(worker) == [5]
+    assert complaints == ["the zone of the statistics is full, some are not counted"]

@@ -248,6 +248,9 @@ def test_sums(engine: str, zones: Make) -> None:
     assert sums.totals(b"") == {b"a1": (11, 0), b"a2": (7, 8), b"b": (5,)}
     sums.forget(b"a")
     assert sums.totals(b"") == {b"b": (5,)}
+    sums.add([(b"b2", (6,)), (b"b3", (7,))])
+    sums.remove([b"b", b"b3", b"none"])
+    assert sums.totals(b"") == {b"b2": (6,)}
     sums.report([(b"x", (1,)), (b"y", (2,))])
     sums.report([(b"x", (3,))])
     assert [one[1:] for one in sums.reports(b"")] == [(b"x", (3,))]
@@ -270,13 +273,20 @@ def test_sums_of_processes_that_have_ended(zones: Make) -> None:
 
 
 def test_no_room_for_sums(zones: Make) -> None:
+    """What is new is left out, and all else is counted."""
     sums = zones("one").sums()
     rows = [(b"%400d" % number, (1,) * 20) for number in range(1000)]
-    with pytest.raises(ZoneFull):
-        sums.add(rows)
-    assert sums.totals(b"") == {}  # nothing of it
-    sums.add(rows[:10])
-    assert len(sums.totals(b"")) == 10
+    assert sums.report([(b"now", (1,))])
+    assert not sums.add(rows)
+    known = sums.totals(b"")
+    assert 10 < len(known) < 1000
+    assert not sums.add([(b"new", (1,)), rows[0]]) and sums.add(rows[:1])
+    assert sums.totals(b"") == {**known, rows[0][0]: (3,) * 20}
+    assert not sums.put(b"new", (1,)) and sums.put(*rows[1])
+    assert not sums.report([(b"new", (1,)), (b"now", (2,))])
+    assert [one[1:] for one in sums.reports(b"")] == [(b"now", (2,))]
+    sums.remove([key for key, _ in rows[:200]])
+    assert sums.add([(b"new", (1,))]) and sums.totals(b"n") == {b"new": (1,)}
 
 
 @engines

@@ -37,7 +37,7 @@ from ...metrics.kinds import (
     WORKER_ZERO,
     Kind,
 )
-from ...metrics.tallies import Names, Reported
+from ...metrics.tallies import Names, Reported, key_of
 from ...metrics.workers import WorkerState
 from ...stream.level import stream_shared
 from ...upstream.peer import Peer
@@ -176,7 +176,7 @@ class Snapshot:
         facts = []
         for pid, _, numbers in self.reports(WORKER):
             state = WorkerState(*numbers)
-            accepted, requests = zeros.get((str(pid),), (0, 0))
+            accepted, requests = zeros.get(_names_of(pid, state), (0, 0))
             state = state._replace(
                 accepted=state.accepted - accepted, requests=state.requests - requests
             )
@@ -185,10 +185,16 @@ class Snapshot:
 
     def reset_workers(self, number: str = "") -> None:
         """Begins with zeros again, for a worker or for all of them."""
-        for pid, _, numbers in self.reports(WORKER):
-            state = WorkerState(*numbers)
+        states = {
+            _names_of(pid, state): state
+            for pid, _, numbers in self.reports(WORKER)
+            for state in (WorkerState(*numbers),)
+        }
+        ended = [names for names in self.totals(WORKER_ZERO) if names not in states]
+        self.tallies.remove([key_of(WORKER_ZERO, names) for names in ended])
+        for names, state in states.items():
             if number in ("", str(state.number)):
-                self.tallies.put(WORKER_ZERO, (str(pid),), (state.accepted, state.requests))
+                self.tallies.put(WORKER_ZERO, names, (state.accepted, state.requests))
 
     # -- requests --------------------------------------------------------------------------
 
@@ -346,6 +352,11 @@ class Snapshot:
         """Those that directives name, or those of one use."""
         zones = self.scope.shared(Zones).zones.values()
         return [zone for zone in zones if (zone.tag == tag if tag else not zone.name.endswith(":"))]
+
+
+def _names_of(pid: int, state: WorkerState) -> Names:
+    """A worker; another one may have its process number later."""
+    return str(pid), str(state.started)
 
 
 def _groups(upstreams: Upstreams) -> Iterator[tuple[Upstream, str]]:
