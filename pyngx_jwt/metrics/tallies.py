@@ -117,12 +117,29 @@ class Tallies:
         if names in self.totals(kind):
             self.put(kind, names, (0,) * kind.length)
 
+    # -- what is gone ----------------------------------------------------------------------
+
+    def held(self) -> Collection[bytes]:
+        """The keys of the rows of this process."""
+        return self._rows.keys()
+
+    def let_go(self, keys: Iterable[bytes]) -> None:
+        """Rows that are not needed.  One that is still used counts all the same, beside another one
+        that is made for its names."""
+        for key in keys:
+            self._rows.pop(key, None)
+
+    def keys(self, kind: Kind) -> Collection[bytes]:
+        """Those of all rows of a kind."""
+        return self.sums.totals(kind.mark).keys() if self.sums is not None else ()
+
     def remove(self, keys: Collection[bytes]) -> None:
-        """Forgets rows of what is gone.  Rows that something holds can still be used: they begin
-        with zeros."""
+        """Forgets what all have counted; rows that are used again begin with zeros."""
         if self.sums is not None and keys:
             sums = self.sums
             self._write(lambda: sums.remove(keys))
+
+    # -- writing ---------------------------------------------------------------------------
 
     def _forget(self, prefix: bytes) -> None:
         sums = self.sums

@@ -16,9 +16,20 @@ from pyngx_jwt.core.worker import WorkerLife
 from pyngx_jwt.gateway.groups import Upstreams
 from pyngx_jwt.log import Log
 from pyngx_jwt.metrics import Tallies
-from pyngx_jwt.metrics.kinds import DOWN_SINCE, DOWNTIME, RESOLVER, WORKER, WORKER_ZERO
+from pyngx_jwt.metrics.kinds import (
+    CODES,
+    DOWN_SINCE,
+    DOWNTIME,
+    HOST,
+    PEER,
+    RESOLVER,
+    WORKER,
+    WORKER_ZERO,
+    Kind,
+)
 from pyngx_jwt.metrics.workers import WorkerState
 from pyngx_jwt.modules.api.exposition import Exposition
+from pyngx_jwt.modules.api.gone import NO_GROUP, OF_HTTP, GoneServers
 from pyngx_jwt.modules.api.group_counts import report_groups
 from pyngx_jwt.modules.api.metrics_plus import write_plus
 from pyngx_jwt.modules.api.snapshot import Snapshot
@@ -250,3 +261,72 @@ def test_no_room_for_what_is_reset(tmp_path: Path) -> None:
         Snapshot(worker.scope).reset_workers()
     assert requests_of(worker) == [5]
     assert complaints == ["the zone of the statistics is full, some are not counted"]
+
+
+def count_servers(worker: Worker, kinds: Iterable[Kind], *servers: str) -> None:
+    for kind in kinds:
+        for server in servers:
+            worker.tallies.row(kind, "u", server).add(0)
+    worker.tallies.code(PEER, ("u", servers[0]), 200).add(0)
+    worker.tallies.row(PEER, NO_GROUP, "127.0.0.1:9").add(0)
+    worker.tallies.row(HOST, "u").add(0)
+    worker.tallies.flush()
+
+
+def keys_of(worker: Worker, kinds: Iterable[Kind]) -> set[bytes]:
+    return {key for kind in kinds for key in worker.tallies.keys(kind)}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_rows_of_servers_that_are_gone(tmp_path: Path, clock: list[float], number: int) -> None:
+    """Each worker lets go of its own, and one worker forgets what all have counted: not before the
+    server was gone for a minute."""
+    group = "upstream u { zone u 64k; server 127.0.0.1:1; server 127.0.0.1:2; }"
+    worker = Worker(tmp_path, group, number)
+    kinds = (*OF_HTTP, CODES, HOST)
+    count_servers(worker, OF_HTTP, "127.0.0.1:1", "127.0.0.1:11")
+    count_servers(worker, OF_HTTP, "127.0.0.1:2", "127.0.0.1:1")
+    both = keys_of(worker, kinds)
+    kept = {key for key in both if b"127.0.0.1:2" not in key and b"127.0.0.1:11" not in key}
+    assert len(kept) == 3 + 1 + 2 and len(both) == len(kept) + 2 * (3 + 1) - 1
+    let_go = list[bool]()
+    gone = GoneServers(
+        worker.tallies, worker.life, worker.groups, Upstreams(), lambda: let_go.append(True)
+    )
+    gone.sweep()
+    assert let_go == []
+    shared = worker.group("u").shared
+    assert shared is not None
+    shared.change(shared.current().without(-2))
+    for forgotten in (set[bytes](), both - kept if number == 0 else set[bytes]()):
+        clock[0] += 60
+        gone.sweep()
+        assert both - keys_of(worker, kinds) == forgotten
+        assert set(worker.tallies.held()) & both == kept
+    assert let_go == [True, True]
+
+
+def test_a_server_that_comes_back(tmp_path: Path, clock: list[float]) -> None:
+    worker = Worker(tmp_path, "upstream u { zone u 64k; server 127.0.0.1:1; }")
+    count_servers(worker, OF_HTTP, "127.0.0.1:1")
+    both = keys_of(worker, OF_HTTP)
+    empty = Upstreams()
+    groups = dict(worker.groups.declared)
+    gone = GoneServers(worker.tallies, worker.life, worker.groups, empty, lambda: None)
+    for declared in ({}, groups, {}, groups):
+        worker.groups.declared = declared
+        gone.look()
+        assert keys_of(worker, OF_HTTP) == both
+
+
+def test_rows_that_were_let_go_still_count(tmp_path: Path) -> None:
+    worker = Worker(tmp_path, "")
+    row = worker.tallies.row(RESOLVER, "a")
+    row.add(0)
+    worker.tallies.let_go([row.key])
+    row.add(0)
+    other = worker.tallies.row(RESOLVER, "a")
+    other.add(0)
+    assert other is not row
+    worker.tallies.flush()
+    assert worker.tallies.totals(RESOLVER)[("a",)][0] == 3

@@ -45,7 +45,8 @@ from ...upstream.upstream import Upstream
 from ...zones import Zone, Zones
 from ...zones.store import Numbers
 from .downtime import state_of
-from .status import NO_GROUP, StatusZones
+from .gone import NO_GROUP
+from .status import StatusZones
 from .stream_status import StreamZones
 
 

@@ -56,11 +56,12 @@ from ...metrics.kinds import (
 from ...metrics.reloads import hash_of, note_loaded, note_rejected, note_restart
 from ...metrics.tallies import ZONE, ZONE_SIZE, ZONE_TAG, Names, Reported, Row, Tallies
 from ...metrics.workers import WorkerReport
+from ...stream.level import stream_shared
 from ...zones import Zones
 from ..core import CoreConf
+from .gone import NO_GROUP, GoneServers
 from .group_counts import report_groups
 
-NO_GROUP = "::nogroups"  # of servers that are named without an "upstream" block
 NO_NAME = "_"  # of a virtual server
 
 
@@ -153,6 +154,10 @@ class PeerRows:
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], RequestRow | None] = {}
+
+    def let_go(self) -> None:
+        """Rows are looked up again when they are needed."""
+        self._rows.clear()
 
     def count(self, states: list[UpstreamState], tallies: Tallies, groups: Upstreams) -> None:
         """The tries of a request."""
@@ -288,6 +293,9 @@ def begin(scope: Scope, life: WorkerLife) -> None:
             tallies.follow(tallies.row(RESOLVER, zone), partial(tuple, numbers))
     tallies.reporters.append(lambda: _processing(life))
     report_groups(scope, life)
+    groups, stream_groups = scope.shared(Upstreams), stream_shared(scope, Upstreams)
+    gone = GoneServers(tallies, life, groups, stream_groups, scope.shared(PeerRows).let_go)
+    tallies.chores.append(gone.sweep)
     life.until_end(tallies.keep())
 
 
