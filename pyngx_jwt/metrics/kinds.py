@@ -77,7 +77,7 @@ LIMIT_CONN: Final = Kind(b"o", len(LIMIT_RESULTS))
 STREAM_LIMIT_CONN: Final = Kind(b"O", len(LIMIT_RESULTS))
 
 CLIENTS: Final = Kind(b"m", 2)  # connections and requests of all clients
-WORKER: Final = Kind(b"w", 9)  # reported by each: see workers.py
+WORKER: Final = Kind(b"w", 10)  # reported by each: see workers.py
 # Process, start: connections and requests that are not shown of a worker.
 WORKER_ZERO: Final = Kind(b"W", 2)
 PROCESSING: Final = Kind(b"n", 1)  # reported: requests of a status_zone that are not finished

@@ -27,13 +27,20 @@ class WorkerState(NamedTuple):
     waiting: int
     requests: int
     accepted: int
+    is_quitting: int
 
 
 class WorkerReport:
     """Reports the state of this worker, and counts its clients."""
 
-    def __init__(self, tallies: Tallies, number: int, count: Callable[[], Counts]) -> None:
-        self._number, self._count = number, count
+    def __init__(
+        self,
+        tallies: Tallies,
+        number: int,
+        count: Callable[[], Counts],
+        is_quitting: Callable[[], bool],
+    ) -> None:
+        self._number, self._count, self._is_quitting = number, count, is_quitting
         self._started = int(time.time() * 1000)
         tallies.follow(tallies.row(CLIENTS), self._clients)
 
@@ -54,6 +61,7 @@ class WorkerReport:
             counts.waiting,
             counts.requests,
             counts.accepted,
+            int(self._is_quitting()),
         )
         yield WORKER, (), tuple(state)
 

@@ -51,6 +51,7 @@ class CountedSums(MemorySums):
     def __init__(self, uses: Counter[str]) -> None:
         super().__init__()
         self.uses = uses
+        self.of_others: list[tuple[int, bytes, tuple[int, ...]]] = []
 
     def report(self, own: Rows) -> bool:
         self.uses["report"] += 1
@@ -62,7 +63,8 @@ class CountedSums(MemorySums):
 
     def reports(self, prefix: bytes) -> list[tuple[int, bytes, tuple[int, ...]]]:
         self.uses["reports"] += 1
-        return super().reports(prefix)
+        others = [one for one in self.of_others if one[1].startswith(prefix)]
+        return [*super().reports(prefix), *others]
 
 
 class CountedPeers(MemoryPeers):
@@ -208,7 +210,7 @@ def test_a_worker_that_quits_leaves_downtimes_to_its_successor(
 
 
 def report_worker(worker: Worker, started: int, requests: int) -> None:
-    state = WorkerState(0, started, 1, 0, 0, 0, 0, requests, requests)
+    state = WorkerState(0, started, 1, 0, 0, 0, 0, requests, requests, 0)
     worker.tallies.reporters = [lambda: iter([(WORKER, (), tuple(state))])]
 
 
@@ -330,3 +332,23 @@ def test_rows_that_were_let_go_still_count(tmp_path: Path) -> None:
     assert other is not row
     worker.tallies.flush()
     assert worker.tallies.totals(RESOLVER)[("a",)][0] == 3
+
+
+@pytest.mark.parametrize(
+    ("workers", "wanted"),
+    [
+        ([(0, 0), (1, 0)], 20),
+        ([(0, 0), (1, 0), (1, 1)], 20),
+        ([(0, 0), (1, 1)], 10),
+        ([(0, 0), (1, 0), (0, 0)], 20),  # which has not reported that it quits
+    ],
+)
+def test_old_workers_do_not_queue(
+    tmp_path: Path, workers: list[tuple[int, int]], wanted: int
+) -> None:
+    worker = Worker(tmp_path, "upstream u { zone u 64k; server 127.0.0.1:1; queue 10; }")
+    worker.sums.of_others = [
+        (pid, WORKER.mark, (number, pid, 1, 0, 0, 0, 0, 0, 0, is_quitting))
+        for pid, (number, is_quitting) in enumerate(workers)
+    ]
+    assert Snapshot(worker.scope).group(worker.group("u")).most == wanted

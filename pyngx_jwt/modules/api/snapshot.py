@@ -184,6 +184,11 @@ class Snapshot:
             facts.append(WorkerFacts(pid, state))
         return sorted(facts, key=lambda one: (one.state.number, -one.state.started))
 
+    def _workers_serving(self) -> int:
+        """How many take new requests; an old one may not have reported yet that it does not."""
+        states = [facts.state for facts in self.workers()]
+        return len({state.number for state in states if not state.is_quitting})
+
     def reset_workers(self, number: str = "") -> None:
         """Begins with zeros again, for a worker or for all of them."""
         states = {
@@ -318,7 +323,7 @@ class Snapshot:
     def group(self, group: Upstream) -> GroupFacts:
         """What a group with a zone has beside its servers."""
         reports = [numbers for _, _, numbers in self._reported(GROUP, group.name)]
-        most = group.queue.length * len(self.workers()) if group.queue is not None else 0
+        most = group.queue.length * self._workers_serving() if group.queue is not None else 0
         (overflows,) = self.totals(QUEUE).get((group.name,), (0,))
         idle, waiting = (sum(ns[place] for ns in reports) for place in (0, 1))
         return GroupFacts(idle, waiting, most, overflows)

@@ -286,7 +286,7 @@ def begin(scope: Scope, life: WorkerLife) -> None:
     if not tallies.wanted:
         return
     tallies.complain = lambda text: log.write(Severity.WARN, text)
-    worker = WorkerReport(tallies, life.number, life.count)
+    worker = WorkerReport(tallies, life.number, life.count, lambda: life.is_quitting)
     tallies.reporters.append(worker.report)
     for zone, numbers in scope.shared(Resolvers).counts.items():
         if zone:
