@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -303,10 +304,18 @@ def test_removed_while_a_session_uses_it(nginx: Nginx) -> None:
     until(lambda: get(nginx, path)["zombies"], 0)
 
 
+def timestamp(nginx: Nginx) -> datetime:
+    return time_of(get(nginx, "/nginx")["timestamp"])
+
+
+def time_of(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
+
+
 @pytest.mark.parametrize("branch", ["http", "stream"])
 def test_how_long_a_server_fails(nginx: Nginx, branch: str) -> None:
     """Not while it is down because the configuration says so."""
-    servers = "server 127.0.0.1:%%PORT_a%%; server 127.0.0.1:%%PORT_b%% down;"
+    servers = "server 127.0.0.1:%%PORT_a%% fail_timeout=1h; server 127.0.0.1:%%PORT_b%% down;"
     group = f"upstream u {{ zone u 64k; {servers} server 127.0.0.1:%%PORT_up%% backup; }}"
     is_http = branch == "http"
     tcp = "server { listen 127.0.0.1:%%PORT_tcp%%; proxy_pass u; }"
@@ -320,11 +329,12 @@ def test_how_long_a_server_fails(nginx: Nginx, branch: str) -> None:
     def peers() -> Any:
         return get(nginx, f"/{branch}/upstreams/u")["peers"]
 
-    before = get(nginx, "/nginx")["timestamp"]
+    before = timestamp(nginx)
     assert [(peer["downtime"], "downstart" in peer) for peer in peers()] == [(0, False)] * 3
     assert b" 204 " in nginx.raw(b"GET / HTTP/1.0\r\n\r\n", "" if is_http else "tcp")
     until(lambda: [peer["downtime"] > 0 for peer in peers()], [True, False, False])
     assert ["downstart" in peer for peer in peers()] == [True, False, False]
     failing = peers()[0]
     assert failing["state"] == "unavail"
-    assert before[:16] <= failing["downstart"][:16] <= get(nginx, "/nginx")["timestamp"][:16]
+    # The times of failures are whole seconds.
+    assert before - timedelta(seconds=2) <= time_of(failing["downstart"]) <= timestamp(nginx)
