@@ -54,6 +54,8 @@ def test_the_page(nginx: Nginx) -> None:
     assert 'data-api="/status/api/"' in answer.text
     assert "default-src 'none'" in str(answer.get("Content-Security-Policy"))
     assert not re.search(r"https?://|src=|href=", answer.text)  # nothing is loaded
+    titles = re.findall("<h2>(.+?)</h2>", answer.text)
+    assert "Queues" in titles and "Groups of servers" in titles and "Groups" not in titles
     assert nginx.request("POST /").status == 405
 
 
