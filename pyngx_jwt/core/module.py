@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
+from ..conf.block import ConfBlock
 from ..conf.directive import Conf
 from ..conf.parse import Statement
 from ..conf.scope import Scope
@@ -53,7 +54,7 @@ class CoreModule(Generic[C]):
         self.before_read: Hook[Callable[[Scope], None]] = Hook()
         # For a directive that no module has, on its level: whether it is left out, with its
         # block; may raise ConfError.
-        self.unknown: Hook[Callable[[Statement, Any], bool]] = Hook()
+        self.unknown: Hook[Callable[[Statement, ConfBlock], bool]] = Hook()
         # Once all is read and compiled.
         self.after_read: Hook[Callable[[Scope], None]] = Hook()
         # Lines that say how the configuration was read.

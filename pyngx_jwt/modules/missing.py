@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..conf.block import ConfBlock
 from ..conf.directive import Conf, own
 from ..conf.known import Class, class_of, declarations, declared_in, reason_of
 from ..conf.parse import Statement
@@ -55,7 +56,7 @@ missing = Module("missing", MissingConf)
 
 
 @missing.unknown
-def leave_out(statement: Statement, level: Level) -> bool:
+def leave_out(statement: Statement, level: ConfBlock) -> bool:
     """Goes on without a directive of nginx; raises ConfError if that may not be."""
     name, scope = statement.name, level.scope
     if not declarations(name):

@@ -195,12 +195,15 @@ def _sweep(base: str) -> None:
 
 def _directories(base: str) -> Iterable[str]:
     """Directories of the kind that we may remove; those of our workers' user are root's too."""
-    mine = os.geteuid()
+    found: list[str] = []
     with os.scandir(base) as entries:
-        return [
-            entry.path
-            for entry in entries
-            if entry.name.startswith("pyngx.")
-            and entry.is_dir(follow_symlinks=False)
-            and mine in (0, entry.stat(follow_symlinks=False).st_uid)
-        ]
+        for entry in entries:
+            with contextlib.suppress(OSError):  # its master may remove it at this moment
+                if entry.name.startswith("pyngx.") and _is_ours(entry):
+                    found.append(entry.path)
+    return found
+
+
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    is_directory = entry.is_dir(follow_symlinks=False)
+    return is_directory and os.geteuid() in (0, entry.stat(follow_symlinks=False).st_uid)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyngx_jwt.compile import Cycle, load, scope_of
+from pyngx_jwt.conf.block import ConfBlock
 from pyngx_jwt.conf.directive import Conf
 from pyngx_jwt.conf.parse import Statement
 from pyngx_jwt.conf.scope import Scope
@@ -15,7 +16,6 @@ from pyngx_jwt.core.main import main
 from pyngx_jwt.core.module import CoreModule, User
 from pyngx_jwt.core.worker import WorkerLife
 from pyngx_jwt.errors import ConfError
-from pyngx_jwt.http.level import Level
 from pyngx_jwt.log import Log
 from pyngx_jwt.modules import MODULES
 from pyngx_jwt.options import DIRECTORY, Options
@@ -42,7 +42,7 @@ class Told:
         module.worker_ends(lambda scope: self.events.append("worker ends"))
         module.process_exits(lambda scope: self.events.append("exit"))
 
-    def _unknown(self, statement: Statement, level: Level) -> bool:
+    def _unknown(self, statement: Statement, level: ConfBlock) -> bool:
         self.events.append(f"{statement.name} in {level.context.name}")
         return statement.name == "living"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ NUMBER = st.integers(0, 60)
 SAID = st.lists(st.tuples(NUMBER.filter(bool), NUMBER, st.integers(1, 256), st.booleans()))
 
 
+@pytest.mark.interpreted("streams are made up")
 @given(st.sets(NUMBER.filter(bool), max_size=5), SAID)
 def test_there_is_always_a_first_one(
     numbers: set[int], said: list[tuple[int, int, int, bool]]
@@ -35,6 +37,7 @@ def test_there_is_always_a_first_one(
         assert priorities.first(streams.values()) in streams.values()
 
 
+@pytest.mark.interpreted("streams are made up")
 def test_the_weight_of_a_forgotten_stream_is_shared() -> None:
     one, two = (cast(Stream, _Waiting(number)) for number in (1, 3))
     priorities = Priorities({1: one, 3: two})

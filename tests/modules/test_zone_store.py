@@ -522,7 +522,11 @@ def revoked(store: RedisServer, count: int, size: int = 20) -> None:
     """Puts so many values in the map, as machines do, and that of "last" after them."""
     with store.client() as client:
         names = [*(f"{n:0{size}}" for n in range(count)), "last"]
-        client.hset("pyngx:one:map", mapping=dict.fromkeys(names, b"%014d=1" % (10**14 - 1)))
+        record = b"%014d=1" % (10**14 - 1)
+        changes = client.pipeline()
+        changes.hset("pyngx:one:map", mapping=dict.fromkeys(names, record))
+        changes.xadd("pyngx:one:map:log", {"k": "last", "r": record})
+        changes.execute()  # a machine may have copied the map already
 
 
 GET = """

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -429,3 +429,20 @@ def test_in_memory_when_there_is_room() -> None:
     finally:
         small.remove()
         large.remove()
+
+
+def test_directories_that_vanish_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another master may end while this one starts."""
+    scan = os.scandir
+
+    def vanishing(base: str) -> AbstractContextManager[list[os.DirEntry[str]]]:
+        with scan(base) as entries:
+            found = list(entries)
+        (tmp_path / "pyngx.other").rmdir()
+        return nullcontext(found)
+
+    (tmp_path / "pyngx.other").mkdir()
+    monkeypatch.setattr(os, "scandir", vanishing)
+    directory = ZoneDirectory.make(base=str(tmp_path))
+    assert os.path.isdir(directory.path)
+    directory.remove()

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ...conf.block import ConfBlock
 from ...conf.parse import Statement
 from ...conf.scope import Scope
 from ...core.module import AnyModule
 from ...errors import ConfError
-from ...http.level import Level
 from .dialect import Dialect, DialectChoice
 from .dialects import DIALECTS, choose_dialect, foreign_directive
 from .settings import JwtConf, jwt_settings
@@ -66,7 +66,7 @@ def describe_dialect(scope: Scope) -> str:
 
 
 @jwt_settings.unknown
-def advise(statement: Statement, level: Level) -> bool:
+def advise(statement: Statement, level: ConfBlock) -> bool:
     """A directive of another dialect, or of no module, is an error that names its like."""
     if advice := foreign_directive(statement.name, level.scope.things[DialectChoice]):
         raise ConfError(advice)
