@@ -29,6 +29,7 @@ URI_CHANGES: Final = 11  # one more than the internal redirects that a request m
 # takes most of it; where windows decide how much is taken, as many as nginx has by default.
 PIECE: Final = 131072
 STREAM_PIECE: Final = 32768
+MAX_PIECE: Final = 1 << 20  # whatever is configured: each slow client holds one
 SMALL: Final = (
     4096  # bytes that can be given to a filter that makes a thousand times as much of them
 )
@@ -277,8 +278,11 @@ class Request(Response):
     def piece(self) -> int:
         """Bytes of a file that are read and sent at once."""
         least = STREAM_PIECE if self.http_version >= 2000 else PIECE
-        buffers: tuple[int, int] = self.location.core.output_buffers
-        return max(least, buffers[1])
+        core = self.location.core
+        if core.sendfile and not self.connection.ssl:  # the buffers of nginx are not used then
+            return least
+        size: int = core.output_buffers[1]
+        return max(least, min(size, MAX_PIECE))
 
     @property
     def request_line(self) -> str:
