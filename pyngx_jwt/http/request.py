@@ -119,6 +119,7 @@ class Location:
     __slots__ = (
         "auto_redirect",
         "content",
+        "content_is_own",
         "content_type_of",
         "core",
         "error_pages",
@@ -154,7 +155,8 @@ class Location:
     core: Any
     level: ConfBlock  # that it is made of
     content: Handler | None  # the only one of the content phase, None if there can be several
-    forwards: bool  # whether that one asks an upstream
+    content_is_own: bool  # not that of the location around it
+    forwards: str  # the module that asks an upstream for it, "" for none
     rewrite: tuple[Handler, ...]
     handlers: tuple[Handler, ...]
     subrequest_handlers: tuple[Handler, ...]
