@@ -43,7 +43,7 @@ NOOPS = {
     *("lua_load_resty_core", "lua_malloc_trim", "lua_sa_restart", "lua_socket_buffer_size"),
     *("lua_socket_send_lowat", "lua_thread_cache_max_entries", "lua_worker_thread_vm_pool_size"),
     *("read_ahead", "referer_hash_bucket_size", "referer_hash_max_size", "request_pool_size"),
-    *("send_lowat", "sendfile", "sendfile_max_chunk", "server_names_hash_bucket_size"),
+    *("send_lowat", "sendfile_max_chunk", "server_names_hash_bucket_size"),
     *("server_names_hash_max_size",),
     "ssl_engine",
     *("tcp_nodelay",),

@@ -172,24 +172,26 @@ class _Building:
         """The handlers of the content phase."""
         level, contents = self.level, self.builders.contents
         content = next(self._each(level, contents), None)
+        location.content_is_own = content is not None and _is_own(content[0], level)
         if content is None and level.context & IN_LOCATION and level.outer:
             # What answers is not changed by the block alone.
             content = next(self._each(level.outer, contents), None)
             if content and level.context & LIMIT_EXCEPT:
                 content = content if content[0].answers_in_limit_except else None
-        location.auto_redirect, location.forwards, location.content = False, False, None
+        location.auto_redirect, location.forwards, location.content = False, "", None
+        may_lose = may_follow_another(level) and not location.content_is_own
+        earlier: tuple[Handler, ...] = (refuse_if_lost,) if may_lose else ()
         if content is None:
-            earlier = (refuse_if_lost,) if may_follow_another(level) else ()
             return (*earlier, *self.handlers(Phase.CONTENT))
         module, handler = content
         handler = level.scope.watch.built(handler, level, module.name, Phase.CONTENT)
         level.handlers[Phase.CONTENT] = [(module.name, handler)]
         conf = level[module.conf]
-        location.forwards = isinstance(conf, GatewayConf)
+        location.forwards = module.name if isinstance(conf, GatewayConf) else ""
         adds_slash = conf.adds_slash if isinstance(conf, GatewayConf) else module.adds_slash
         location.auto_redirect = adds_slash and location.name.endswith("/")
         location.content = handler
-        return (handler,)
+        return (*earlier, handler)
 
     def _each(self, given: Level, builds: Builds[B]) -> Iterator[tuple[AnyModule, B]]:
         """What is built for the level, of what modules are configured to do on `given`."""
@@ -202,6 +204,12 @@ class _Building:
             else:
                 if built is not None:
                     yield builder.module, built
+
+
+def _is_own(module: AnyModule, level: Level) -> bool:
+    """Whether the level itself says that the module answers: where to requests are passed on is
+    a setting that "if" and "limit_except" blocks get from the location around them."""
+    return level.passes is not None or not isinstance(level[module.conf], GatewayConf)
 
 
 def build_tree(level: Level) -> Tree | None:

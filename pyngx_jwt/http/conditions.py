@@ -22,16 +22,19 @@ def may_follow_another(level: Level) -> bool:
     return len(level.outer.inner(LOCATION_IF)) > 1
 
 
-def follow(r: Request, before: Location, outer: Location | None) -> None:
-    """The request comes from the location `before` to that of an "if" within `outer`."""
-    if before is outer:
+def follow(r: Request, before: Location, now: Location, outer: Location) -> None:
+    """The request comes from the location `before` to that of an "if" within `outer`.
+
+    Without an upstream of its own, that has the one of `outer`, which is of no use to a protocol
+    that another "if" has chosen before."""
+    if before is outer or now.content_is_own:
         r.contexts.pop(_LOST, None)
-    elif before.forwards:
+    elif before.forwards and before.forwards != outer.forwards:
         r.contexts[_LOST] = True
 
 
 def refuse_if_lost(r: Request) -> Status | None:
-    """Stands where a block without content has that of the location."""
+    """Stands before what a block without an upstream of its own has of the location."""
     if _LOST not in r.contexts:
         return None
     r.log(Severity.ALERT, "no upstream configuration")

@@ -29,6 +29,7 @@ URI_CHANGES: Final = 11  # one more than the internal redirects that a request m
 # takes most of it; where windows decide how much is taken, as many as nginx has by default.
 PIECE: Final = 131072
 STREAM_PIECE: Final = 32768
+MAX_PIECE: Final = 1 << 20  # whatever is configured: each slow client holds one
 SMALL: Final = (
     4096  # bytes that can be given to a filter that makes a thousand times as much of them
 )
@@ -118,6 +119,7 @@ class Location:
     __slots__ = (
         "auto_redirect",
         "content",
+        "content_is_own",
         "content_type_of",
         "core",
         "error_pages",
@@ -153,7 +155,8 @@ class Location:
     core: Any
     level: ConfBlock  # that it is made of
     content: Handler | None  # the only one of the content phase, None if there can be several
-    forwards: bool  # whether that one asks an upstream
+    content_is_own: bool  # not that of the location around it
+    forwards: str  # the module that asks an upstream for it, "" for none
     rewrite: tuple[Handler, ...]
     handlers: tuple[Handler, ...]
     subrequest_handlers: tuple[Handler, ...]
@@ -277,8 +280,11 @@ class Request(Response):
     def piece(self) -> int:
         """Bytes of a file that are read and sent at once."""
         least = STREAM_PIECE if self.http_version >= 2000 else PIECE
-        buffers: tuple[int, int] = self.location.core.output_buffers
-        return max(least, buffers[1])
+        core = self.location.core
+        if core.sendfile and not self.connection.ssl:  # the buffers of nginx are not used then
+            return least
+        size: int = core.output_buffers[1]
+        return max(least, min(size, MAX_PIECE))
 
     @property
     def request_line(self) -> str:

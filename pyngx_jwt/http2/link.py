@@ -8,6 +8,7 @@ ignored: frames of streams that are over, unknown types.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Final, Protocol
 
 from . import frames
@@ -30,6 +31,7 @@ MAX_STUCK: Final = 10000  # control frames that wait for a peer that does not re
 # A frame counts as so many bytes more than it is long: floods of the smallest ones, which cost
 # Python most for each byte, end earlier than in nginx.
 FRAME_COST: Final = 56
+STEP_COST: Final = 8  # the same for each node that a priority has moved, or has passed
 TOLERATED: Final = 1 << 20  # bytes that carry nothing, on top of an eighth of what does
 # What the next bytes are: the head of a frame, or the rest of something.
 _HEAD: Final = 0
@@ -195,23 +197,35 @@ class Link:
     def pump(self, stream: Stream) -> None:
         """Sends what a stream has to send, in turn with the others."""
         self._queue[stream] = None
-        self._send_in_turn()
+        if self.send_window > 0 or not stream.holds_data:  # else nothing has changed for anyone
+            self._send_in_turn()
 
     def _send_in_turn(self) -> None:
         """One frame of each stream after the other, as far as windows and the kernel allow, unless
         some are to be sent before others."""
-        queue = self._queue
-        if not queue:
+        if not self._queue or self.paused:
             return
-        blocked: list[Stream] = []
         priorities = self.priorities
-        while queue and not self.paused:
-            stream = next(iter(queue)) if priorities is None else priorities.first(queue)
+        if priorities is None or self.send_window <= 0 or len(self._queue) == 1:
+            self._send_alike(list(self._queue))
+            return
+        for alike in priorities.in_turn(self._queue):
+            self._send_alike(alike)
+
+    def _send_alike(self, streams: list[Stream]) -> None:
+        """One frame of each after the other.  Those that are not done wait behind all others."""
+        queue, turn = self._queue, deque(streams)
+        blocked: list[Stream] = []
+        while turn and not self.paused:
+            stream = turn.popleft()
+            if stream not in queue:
+                continue
             del queue[stream]
             if stream.holds_data and self.send_window <= 0:
                 blocked.append(stream)
             elif stream.send_part() and not stream.waits_for_window:
                 queue[stream] = None
+                turn.append(stream)
             elif not stream.unsent:
                 stream.wake()
         for stream in blocked:
@@ -454,12 +468,14 @@ class Link:
         if self.priorities is None:
             self.priorities = Priorities(self.streams)
         depends_on = frames.number_at(data, at)[0]
-        self.priorities.set(
+        priorities, before = self.priorities, self.priorities.steps
+        priorities.set(
             self._number,
             depends_on & MAX_WINDOW,
             data[at + 4] + 1,
             exclusive=depends_on > MAX_WINDOW,
         )
+        self.total_bytes += STEP_COST * (priorities.steps - before)
 
     def _read_block(self, data: bytes, at: int) -> int:
         here = min(self._left, len(data) - at)

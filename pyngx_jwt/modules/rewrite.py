@@ -174,8 +174,8 @@ def _if(build: BuildCondition, level: Level, variables: Variables) -> Operation:
             return None
         if level.location is not None:
             before, r.location = r.location, level.location
-            if follows and outer is not None:
-                follow(r, before, outer.location)
+            if follows and outer is not None and outer.location is not None:
+                follow(r, before, level.location, outer.location)
         return run_in_order(iter(operations), r)
 
     return once_settled(run, while_keys_are_asked_for=False) if waits else run

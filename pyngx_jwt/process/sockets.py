@@ -30,6 +30,7 @@ class Listening:
         "listen",
         "managed",
         "replaces",
+        "shared",
         "socket",
         "worker",
     )
@@ -42,6 +43,7 @@ class Listening:
         self.kept = False  # taken over by the next configuration
         self.add_reuseport = False
         self.replaces: socket.socket | None = None  # of another protocol, at the same address
+        self.shared: socket.socket | None = None  # which others can share the address with for this
         self.change_backlog = False
 
     @property
@@ -96,12 +98,16 @@ def plan(listens: Iterable[ListenOptions], workers: int) -> list[Listening]:
 
 
 def take_over(new: list[Listening], old: list[Listening]) -> None:
-    """Hands the open sockets of ``old`` to those of ``new`` with the same address."""
+    """Hands the open sockets of ``old`` to those of ``new`` with the same address.
+
+    That of a service manager is taken as it is: the manager keeps it open, and connections that
+    the kernel gives to a socket that nobody accepts from would hang.
+    """
     for wanted in new:
         for present in old:
             if present.kept or present.socket is None or present.key != wanted.key:
                 continue
-            if present.listen.multipath != wanted.listen.multipath:
+            if present.listen.multipath != wanted.listen.multipath and not present.managed:
                 wanted.replaces = present.socket
                 continue
             wanted.socket, wanted.inherited = present.socket, present.inherited
@@ -115,6 +121,9 @@ def take_over(new: list[Listening], old: list[Listening]) -> None:
 def give_back(new: list[Listening], old: list[Listening], log: Log) -> None:
     """Undoes take_over and closes what was opened: the new configuration is refused."""
     owned = {id(x.socket) for x in old if x.kept}
+    for listening in new:
+        if listening.shared is not None:
+            listening.shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     discard([x for x in new if x.socket is not None and id(x.socket) not in owned], log)
     for listening in old:
         listening.kept = False
@@ -155,8 +164,7 @@ def open_sockets(sockets: list[Listening], log: Log, test: bool = False) -> bool
 
 def _open(listening: Listening, log: Log, test: bool) -> OSError | None:
     if listening.add_reuseport and listening.socket is not None:
-        # The old socket must share the address before the new ones can have it.
-        _option(listening, socket.SOL_SOCKET, socket.SO_REUSEPORT, 1, "SO_REUSEPORT", log)
+        _share(listening, listening.socket, log)
         listening.add_reuseport = False
     if listening.socket is not None:
         return None
@@ -168,8 +176,8 @@ def _open(listening: Listening, log: Log, test: bool) -> OSError | None:
         opened = socket.socket(listen.family, kind, MPTCP if listen.multipath else 0)
         doing = f"setsockopt() {listen.text} failed"
         if listening.replaces is not None:  # both have the address for a while
-            for shared in (listening.replaces, opened):
-                shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            _share(listening, listening.replaces, log)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         _prepare(opened, listen, test)
         doing = f"bind() to {listen.text} failed"
         _bind(opened, listen)
@@ -186,6 +194,13 @@ def _open(listening: Listening, log: Log, test: bool) -> OSError | None:
     if listening.path:
         _settle_unix(listening, log, test)
     return None
+
+
+def _share(listening: Listening, present: socket.socket, log: Log) -> None:
+    """The old socket must share the address before new ones can have it; give_back() ends that."""
+    if not present.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT):
+        _set(present, listening, socket.SOL_SOCKET, socket.SO_REUSEPORT, 1, "SO_REUSEPORT", log)
+        listening.shared = present
 
 
 def _prepare(opened: socket.socket, listen: ListenOptions, test: bool) -> None:
@@ -276,10 +291,21 @@ def _set_keepalive(listening: Listening, log: Log) -> None:
 
 
 def _option(listening: Listening, level: int, number: int, value: int, name: str, log: Log) -> None:
-    if listening.socket is None:
-        return
+    if listening.socket is not None:
+        _set(listening.socket, listening, level, number, value, name, log)
+
+
+def _set(
+    opened: socket.socket,
+    listening: Listening,
+    level: int,
+    number: int,
+    value: int,
+    name: str,
+    log: Log,
+) -> None:
     try:
-        listening.socket.setsockopt(level, number, value)
+        opened.setsockopt(level, number, value)
     except OSError as error:
         what = f"setsockopt({name}, {value}) {listening.listen.text} failed, ignored"
         log.write(Severity.ALERT, f"{what} {errno_text(error)}")

@@ -24,7 +24,14 @@ from .signals import Signals
 from .single import Single
 from .sockets import discard
 from .systemd import activated_numbers
-from .upgrade import KNOWN, VARIABLE, activated_sockets, handed_over, inherited_sockets
+from .upgrade import (
+    KNOWN,
+    MANAGED,
+    VARIABLE,
+    activated_sockets,
+    handed_over,
+    inherited_sockets,
+)
 
 
 def run(options: Options, load: Load, serve: Serve) -> int:
@@ -36,7 +43,11 @@ def run(options: Options, load: Load, serve: Serve) -> int:
     environ = dict(os.environ)
     variable = environ.pop(VARIABLE, "")
     activated = activated_numbers(environ)
-    inherited = inherited_sockets(variable, log) if variable else activated_sockets(activated, log)
+    managed = environ.pop(MANAGED, "")
+    if variable:
+        inherited = inherited_sockets(variable, log, managed)
+    else:
+        inherited = activated_sockets(activated, log)
     number = environ.pop(KNOWN, "")
     known = handed_over(number, log) if number else b""
     boot = Boot(options, load, serve, environ, os.getppid(), bool(variable), connection_numbers())

@@ -16,6 +16,7 @@ from .systemd import NOTIFY_SOCKET
 from .worker import environment
 
 VARIABLE = "NGINX"  # "5;6;": the numbers of the sockets
+MANAGED = "PYNGX_MANAGED"  # the same, of those that the service manager has opened
 KNOWN = "PYNGX_KNOWN"  # the number of a file with what the old binary knows
 # What the interpreter needs to find the same packages again.
 INTERPRETER = ("LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
@@ -44,7 +45,7 @@ class InheritedListen(NamedTuple):
         return f"udp {self.text}" if self.datagram else self.text
 
 
-def inherited_sockets(variable: str, log: Log) -> list[Listening]:
+def inherited_sockets(variable: str, log: Log, managed: str = "") -> list[Listening]:
     """The sockets that the variable names (ngx_add_inherited_sockets)."""
     log.write(Severity.NOTICE, f'using inherited sockets from "{variable}"')
     sockets: list[Listening] = []
@@ -56,6 +57,7 @@ def inherited_sockets(variable: str, log: Log) -> list[Listening]:
             return sockets
         listening = _inherit(int(text), log)
         if listening is not None:
+            listening.managed = text in managed.split(";")
             sockets.append(listening)
     if rest:
         what = f'invalid socket number "{rest}" in {VARIABLE} environment variable'
@@ -130,11 +132,13 @@ def execute_new_binary(
     signals must be as they were before us.
     """
     numbers = [x.socket.fileno() for x in sockets if x.socket is not None]
+    managed = [x.socket.fileno() for x in sockets if x.socket is not None and x.managed]
     words = [sys.executable, *sys.orig_argv[1:]]
     given = environment((*INTERPRETER, *env), environ)
     if NOTIFY_SOCKET in environ:
         given[NOTIFY_SOCKET] = environ[NOTIFY_SOCKET]
     given[VARIABLE] = "".join(f"{number};" for number in numbers)
+    given[MANAGED] = "".join(f"{number};" for number in managed)
     with tempfile.TemporaryFile() as file:
         file.write(known)
         file.seek(0)

@@ -30,6 +30,7 @@ from .handshake import Handshake
 from .ids import SIZE, new_id
 from .tokens import Tokens
 
+FEW = 16  # streams that are not worth looking at
 UNI_STREAMS = 3  # that a client may open (NGX_HTTP_V3_MAX_UNI_STREAMS)
 _LIMIT_CAPACITY = 9  # bytes of a frame with one number
 _STREAM_LIMIT_CAPACITY = 17
@@ -256,7 +257,9 @@ class Connection(QuicConnection):
         super()._handle_reset_stream_frame(context, frame_type, buf)
         if is_whole and number not in self._resets:
             self._events.append(events.StreamReset(error_code=code, stream_id=number))
-        self._resets = {n for n in self._resets if n in self._streams} | {number}
+        self._resets.add(number)
+        if len(self._resets) > 2 * len(self._streams) + FEW:  # most of them are over
+            self._resets.intersection_update(self._streams)
 
     def _write_connection_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace) -> None:
         """The windows of the streams are the limit of what waits: that of the connection follows

@@ -13,6 +13,8 @@ from pyngx_jwt.http2.frames import Fault, Flood
 from pyngx_jwt.http2.link import MAX_STUCK, Link
 from pyngx_jwt.http2.stream import Stream
 
+from ..steps import steps_of
+
 HEAD = write_block([(":method", "GET"), (":path", "/")])
 
 
@@ -139,6 +141,54 @@ def test_a_stream_without_a_window_does_not_hold_up_the_others(side: Recorder) -
     assert side.data() == [(1, 3, False)]
     side.link.feed(frames.window_update(1, 100))
     assert side.data() == [(1, 7, False)]
+
+
+def priority(number: int, depends_on: int, *, exclusive: bool = False) -> bytes:
+    first = (depends_on | exclusive << 31).to_bytes(4)
+    return frames.frame(frames.PRIORITY, 0, number, first + b"\x0f")
+
+
+@pytest.mark.parametrize("said", [b"", priority(301, 0), priority(3, 1)])
+def test_nothing_is_ordered_that_cannot_be_sent(side: Recorder, said: bytes) -> None:
+    numbers = range(1, 257, 2)
+    for number in numbers:
+        side.head(number)
+        side.link.streams[number].send(bytes(60000))
+    side.link.feed(said)
+    side.data()
+    wider = b"".join(frames.window_update(number, 1) for number in numbers[2:])
+    assert steps_of(lambda: side.link.feed(wider)) < 100 * len(numbers)
+    assert side.data() == []
+    assert steps_of(lambda: side.link.feed(frames.window_update(0, 1))) < 50 * len(numbers)
+    assert sum(size for _, size, _ in side.data()) == 1
+
+
+def test_those_that_are_alike_take_turns(side: Recorder) -> None:
+    """And those that depend on another one wait until it has sent all."""
+    side.head(1)
+    side.link.streams[1].send(bytes(65535))
+    for number in (3, 5, 7):
+        side.head(number)
+        side.link.streams[number].largest = 10
+        side.link.streams[number].send(bytes(15))
+    side.link.feed(priority(3, 5))
+    side.data()
+    side.link.feed(frames.window_update(0, 1000))
+    sent = [(5, 10, False), (7, 10, False), (5, 5, False), (7, 5, False)]
+    assert side.data() == [*sent, (3, 10, False), (3, 5, False)]
+
+
+def test_priorities_that_move_many_streams_are_a_flood(side: Recorder) -> None:
+    for number in range(1, 2001, 2):
+        side.head(number)
+    side.link.priorities_left = 1 << 20
+    at, above = 0, 0
+    with pytest.raises(Flood):
+        for at in range(20000):
+            number = 1 + 2 * (at % 1000)
+            side.link.feed(priority(number, above, exclusive=True))
+            above = number  # which all the others depend on
+    assert at < 4000
 
 
 def test_a_window_can_become_negative(side: Recorder) -> None:

@@ -684,6 +684,77 @@ def test_an_upstream_of_an_if_that_another_one_follows(nginx: Nginx) -> None:
     assert "no upstream configuration" in nginx.error_log()
 
 
+@pytest.mark.trouble("nginx logs it as an alert")
+@pytest.mark.parametrize("other", ["fastcgi", "uwsgi", "scgi", "grpc", "memcached"])
+def test_upstreams_of_several_protocols_in_one_location(nginx: Nginx, other: str) -> None:
+    """The protocol is that of the last "if" that names one, the upstream that of the last "if"."""
+    key = "set $memcached_key x;" if other == "memcached" else ""
+    nginx(
+        f"""
+        {key}
+        location /http/ {{
+            proxy_pass http://127.0.0.1:%%PORT_b%%;
+            if ($arg_a) {{ {other}_pass 127.0.0.1:1; }}
+            if ($arg_b) {{ set $y 1; }}
+            if ($arg_c) {{ proxy_pass http://127.0.0.1:%%PORT_c%%; }}
+            if ($arg_d) {{ set $y 1; }}
+        }}
+        location /other/ {{
+            {other}_pass 127.0.0.1:1;
+            if ($arg_a) {{ proxy_pass http://127.0.0.1:%%PORT_b%%; }}
+            if ($arg_b) {{ set $y 1; }}
+            if ($arg_c) {{ proxy_pass http://127.0.0.1:%%PORT_c%%; }}
+        }}
+        """,
+        servers=[
+            "listen 127.0.0.1:%%PORT_b%%; return 200 b;",
+            "listen 127.0.0.1:%%PORT_c%%; return 200 c;",
+        ],
+    )
+    nginx.exchange("""
+        > GET /http/?b=1
+        < 200
+        <
+        < b
+
+        > GET /http/?a=1
+        < 502
+
+        > GET /http/?a=1&b=1
+        < 500
+
+        > GET /http/?a=1&d=1
+        < 500
+
+        > GET /http/?a=1&b=1&c=1
+        < 200
+        <
+        < c
+
+        > GET /http/?a=1&b=1&c=1&d=1
+        < 200
+        <
+        < b
+
+        > GET /other/?b=1
+        < 502
+
+        > GET /other/?a=1
+        < 200
+        <
+        < b
+
+        > GET /other/?a=1&b=1
+        < 500
+
+        > GET /other/?a=1&b=1&c=1
+        < 200
+        <
+        < c
+        """)
+    nginx.wait_for_log("no upstream configuration")
+
+
 def test_captures(nginx: Nginx) -> None:
     nginx("""
         location ~ ^/loc/(?<first>\\w+)/(\\w+)$ { return 200 "$first $1 $2 [$3]"; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ..applications import STDOUT, Call, end_request, record
 from ..backend import Backend, Peer
 from ..nginx import Conversation, Nginx
+from .test_http2_floods import memory
 
 BODY = bytes(range(256)) * 40960  # 10 MiB: more than the sockets hold
 
@@ -136,3 +138,29 @@ def test_a_directory_that_cannot_be_used(nginx: Nginx) -> None:
         ask(client)
         nginx.wait_for_log(r"\[crit\] .*(mkdir|open)\(\) ")
         assert len(body(client)) < len(BODY)
+
+
+def held_for_a_file(nginx: Nginx, settings: str) -> int:
+    """Bytes for each of the clients that read nothing but the beginning of a file."""
+    clients = 20
+    nginx(
+        f"location / {{ root html; output_buffers 2 8m; {settings} }}", main="worker_processes 1;"
+    )
+    nginx.write("html/f", BODY * 2)
+    nginx.exchange("> HEAD /f\n< 200")
+    before = memory(nginx)
+    with ExitStack() as stack:
+        for _ in range(clients):
+            client = stack.enter_context(nginx.connect())
+            client.wire.send(b"GET /f HTTP/1.0\r\n\r\n")
+            client.wire.exactly(1)
+        return (memory(nginx) - before) // clients
+
+
+def test_output_buffers_are_not_used_with_sendfile(nginx: Nginx) -> None:
+    assert held_for_a_file(nginx, "sendfile on;") < 1 << 20
+
+
+@pytest.mark.nginx_differs("it holds as much as is configured")
+def test_output_buffers_are_bounded(nginx: Nginx) -> None:
+    assert held_for_a_file(nginx, "sendfile off;") < 3 << 20

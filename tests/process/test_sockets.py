@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -17,11 +18,12 @@ from pyngx_jwt.process.sockets import (
     address_key,
     close_dropped,
     configure_sockets,
+    give_back,
     open_sockets,
     plan,
     take_over,
 )
-from pyngx_jwt.process.upgrade import inherited_sockets
+from pyngx_jwt.process.upgrade import activated_sockets, inherited_sockets
 
 from ..ports import free_port
 from .fake import FakeListen
@@ -172,6 +174,15 @@ def test_options_are_set(opened: list[Listening], log: Log, path: Path) -> None:
     assert not found.getblocking()
 
 
+@pytest.fixture
+def has_multipath() -> None:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP).close()
+    except (AttributeError, OSError) as error:
+        pytest.skip(f"no MPTCP: {error}")
+
+
+@pytest.mark.usefixtures("has_multipath")
 def test_multipath_is_another_socket_at_the_same_address(
     opened: list[Listening], log: Log, path: Path
 ) -> None:
@@ -191,6 +202,50 @@ def test_multipath_is_another_socket_at_the_same_address(
     again = plan([replace(listen, multipath=True)], 1)
     take_over(again, opened)
     assert again[0].socket is found
+
+
+@pytest.mark.usefixtures("has_multipath")
+@pytest.mark.parametrize("reuseport", [False, True])
+def test_a_socket_is_not_shared_after_a_reload_that_fails(
+    opened: list[Listening], log: Log, reuseport: bool
+) -> None:
+    listen = FakeListen("127.0.0.1", free_port())
+    opened += plan([listen], 1)
+    assert open_sockets(opened, log)
+    present = opened[0].socket
+    assert present
+    changed = replace(listen, reuseport=reuseport, multipath=not reuseport)
+    new = plan([changed, FakeListen("192.0.2.1", 80)], 2)
+    take_over(new, opened)
+    assert not open_sockets(new, log)
+    assert present.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+    give_back(new, opened, log)
+    assert not present.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+    assert opened[0].socket is present and not opened[0].kept
+    with socket.create_connection(("127.0.0.1", listen.port), 5):
+        present.setblocking(True)
+        present.accept()[0].close()
+
+
+@pytest.mark.usefixtures("has_multipath")
+@pytest.mark.parametrize("protocol", [socket.IPPROTO_TCP, socket.IPPROTO_MPTCP])
+def test_a_socket_of_the_service_manager_is_not_replaced(
+    opened: list[Listening], log: Log, protocol: int
+) -> None:
+    """The manager keeps it open: connections could go where nobody accepts them."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol) as manager:
+        manager.bind(("127.0.0.1", 0))
+        manager.listen()
+        given = activated_sockets([os.dup(manager.fileno())], log)
+        for multipath in (protocol == socket.IPPROTO_TCP, True, False):
+            listen = FakeListen("127.0.0.1", manager.getsockname()[1], multipath=multipath)
+            opened[:] = plan([listen], 1)
+            take_over(opened, given)
+            assert open_sockets(opened, log)
+            assert opened[0].socket is given[0].socket
+            close_dropped(given, log)
+            assert not manager.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+            given = list(opened)
 
 
 def test_options_change_on_an_open_socket(opened: list[Listening], log: Log) -> None:

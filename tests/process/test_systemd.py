@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ..wire import DEADLINE
-from .server import Server, wait_for
+from .server import Server, running, wait_for
 
 # Executes a command with the socket as its third descriptor, as a manager does.
 ACTIVATE = """\
@@ -98,6 +98,26 @@ def test_a_socket_of_the_manager_is_used(server: Server) -> None:
         assert server.get()[0] == "one"  # not refused before the server was ready
     address = f"127.0.0.1:{server.port}"
     assert server.logged(f"using sockets of the service manager: {address}$")
+
+
+def test_a_new_binary_knows_whose_a_socket_is(server: Server) -> None:
+    path = str(server.prefix / "s")
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind(path)
+        opened.listen()
+        server.conf["listen"].append({"host": path, "family": int(socket.AF_UNIX)})
+        server.write(main={"daemon": True})
+        activate(server, opened)
+        assert server.wait() == 0
+        old = server.pid()
+        server.signal(signal.SIGUSR2)
+        wait_for("old pid file", lambda: server.pid("nginx.pid.oldbin") == old)
+        new = wait_for("new pid file", server.pid)
+        os.kill(old, signal.SIGQUIT)
+        wait_for("old end", lambda: not running(old))
+        server.signal(signal.SIGQUIT)
+        wait_for("new end", lambda: not running(new))
+    assert os.path.exists(path)
 
 
 def test_the_file_of_its_socket_stays(server: Server) -> None:

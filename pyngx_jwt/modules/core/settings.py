@@ -240,8 +240,10 @@ class CoreSettings(Conf):
     output_buffers = buffers(
         (2, 32768),
         EVERYWHERE,
-        "Reads files in pieces of the size, if that is more than 128k (32k in HTTP/2 and HTTP/3). "
-        "There is one buffer at a time: the number does not matter.",
+        "Reads files in pieces of the size, if that is more than 128k (32k in HTTP/2 and HTTP/3), "
+        'and at most 1m. As in nginx, it has no effect with "sendfile on" on connections without '
+        "TLS. Only one buffer is used; the number has no effect. A client that reads slowly holds "
+        "one piece in memory.",
         shown="2 32k",
     )
     port_in_redirect = flag(True, EVERYWHERE, "Adds the server's port to absolute redirects.")
@@ -295,8 +297,11 @@ class CoreSettings(Conf):
         " Then the connection is closed.",
         shown="60s",
     )
-    sendfile = accepted(
-        EVERYWHERE | LOCATION_IF, "files are read and written", like=flag(False, HTTP, "")
+    sendfile = flag(
+        False,
+        EVERYWHERE | LOCATION_IF,
+        'Turns "output_buffers" off on connections without TLS. Files are read and written in '
+        "either case.",
     )
     sendfile_max_chunk = accepted(EVERYWHERE, "files are read and written", like=A_SIZE)
     server_name_in_redirect = flag(
