@@ -78,7 +78,7 @@ def opened_and_reset(client: Http3Client) -> None:
         quic.reset_stream(stream, codes.REQUEST_CANCELLED)
         if not count % 50:  # as fast as the server allows more
             wanted = count + 50
-            client.until(partial(has_room, client, wanted), 1)
+            client.until(partial(has_room, client, wanted))
         if client.closed is not None:
             return
 
