@@ -52,6 +52,7 @@ def test_the_weight_of_a_forgotten_stream_is_shared() -> None:
     assert first(priorities, (one, two)) is two  # of all of that weight
 
 
+@pytest.mark.interpreted("streams are made up, and steps are counted")
 def test_a_long_chain_is_followed_once() -> None:
     count = 1000
     numbers = range(1, 2 * count, 2)

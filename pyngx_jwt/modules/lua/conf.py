@@ -390,9 +390,9 @@ class LuaConf(Conf):
     def pyngx_lua_timeout(self, time: str) -> None:
         """Limits the processor time that code of a request uses between two waits.  More is an
         error of the code; code that goes on ends the worker, which is replaced: after twice the
-        time, or after three times if a function in C, such as string.match, does not return
-        (by signal 26, SIGVTALRM).  The code is then interpreted and not compiled, which is slower.
-        Not in nginx, where an endless loop blocks the worker."""
+        time, or after three times and a second if a function in C, such as string.match, does not
+        return (by signal 26, SIGVTALRM).  The code is then interpreted and not compiled, which is
+        slower.  Not in nginx, where an endless loop blocks the worker."""
         try:
             self.settings.timeout = parse_msec(time) / 1000
         except ValueError:
