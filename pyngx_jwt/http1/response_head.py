@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Any, Final
 
 from ..http.date import http_date
 from ..http.redirect import absolute_location
@@ -11,7 +11,9 @@ from ..http.request import Request
 from ..http.status import REASONS
 
 MAX_PLAIN: Final = 256  # heads that are kept for a second
+MAX_FILES: Final = 256  # files whose fields are kept
 _now: Final = time.time
+_of_files: Final[dict[Any, str]] = {}  # by all that is in the fields
 
 
 class DateClock:
@@ -82,7 +84,40 @@ def _build(r: Request, clock: DateClock, connection: str) -> bytes:
         start = _own_start(r, clock, r.location.signature)
     else:
         start = clock.head(r.status, r.status_line or "", r.location.signature)
-    parts = [start]
+    if r.file_segments is not None and r.status == 200:
+        fields = _file_fields(r, connection)
+    else:
+        fields = _fields(r, connection)
+    return (start + fields).encode("latin-1", "replace")
+
+
+def _file_fields(r: Request, connection: str) -> str:
+    """The files that are asked for are few, compared to the requests."""
+    headers = r.headers_out
+    if len(headers) > 1 or r.own_last_modified or r.location_out is not None or r.chunked_out:
+        return _fields(r, connection)
+    header: Any = headers[0] if headers else None  # nearly always Accept-Ranges
+    key: Any = (
+        r.last_modified,
+        r.content_length,
+        r.content_type,
+        r.charset,
+        r.etag,
+        r.gzip_vary,
+        header,
+        connection,
+    )
+    fields = _of_files.get(key)
+    if fields is None:
+        if len(_of_files) >= MAX_FILES:
+            _of_files.clear()
+        fields = _of_files[key] = _fields(r, connection)
+    return fields
+
+
+def _fields(r: Request, connection: str) -> str:
+    """What follows the Date, up to the empty line."""
+    parts: list[str] = []
     if r.content_type:
         parts.append("Content-Type: ")
         parts.append(_one_line(r.content_type))
@@ -115,7 +150,7 @@ def _build(r: Request, clock: DateClock, connection: str) -> bytes:
         parts.append(_one_line(value))
         parts.append("\r\n")
     parts.append("\r\n")
-    return "".join(parts).encode("latin-1", "replace")
+    return "".join(parts)
 
 
 def _one_line(text: str) -> str:

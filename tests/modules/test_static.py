@@ -464,3 +464,64 @@ def test_changed_file(site: Nginx) -> None:
     after = site.request("GET /changing")
     assert (before.text, after.text) == ("one", "three")
     assert before.get("ETag") != after.get("ETag")
+
+
+def test_fields_of_one_file_at_locations_that_differ(nginx: Nginx) -> None:
+    """What is told of a file is kept, and must not be told elsewhere."""
+    nginx(
+        """
+        root html;
+        location /plain/   { alias html/; }
+        location /typed/   { alias html/; default_type text/html; charset utf-8; }
+        location /field/   { alias html/; add_header X-A $arg_a; max_ranges 0; }
+        location /field2/  { alias html/; add_header X-A $arg_a; }
+        location /no-etag/ { alias html/; etag off; }
+        """,
+        files={"html/ten": "0123456789"},
+    )
+    os.utime(nginx.prefix / "html/ten", (WHEN, WHEN))
+    for _ in range(2):
+        nginx.exchange(f"""
+            > GET /plain/ten
+            < 200
+            < Content-Type: text/plain
+            < !X-A
+            < ETag: {ETAG}
+            < Accept-Ranges: bytes
+
+            > GET /typed/ten
+            < 200
+            < Content-Type: text/html; charset=utf-8
+
+            > GET /field/ten?a=1
+            < 200
+            < X-A: 1
+            < !Accept-Ranges
+
+            > GET /field/ten?a=2
+            < 200
+            < X-A: 2
+
+            > GET /field2/ten?a=2
+            < 200
+            < X-A: 2
+            < Accept-Ranges: bytes
+
+            > GET /no-etag/ten
+            < 200
+            < !ETag
+            < Accept-Ranges: bytes
+
+            > GET /plain/ten HTTP/1.0
+            < 200
+            < Connection: close
+            """)
+    (nginx.prefix / "html/ten").write_text("other")
+    os.utime(nginx.prefix / "html/ten", (WHEN, WHEN))
+    nginx.exchange("""
+        > GET /plain/ten
+        < 200
+        < Content-Length: 5
+        <
+        < other
+        """)
