@@ -18,9 +18,19 @@ def read_request_line(head: RequestHead, options: HeadOptions) -> Refusal | None
 def read_usual_line(head: RequestHead, options: HeadOptions) -> bool:
     """Reads a request line as nearly all are; False if it is another, whatever its merit."""
     line = head.request_line
-    at = line.find(" ")
-    method, version = _METHODS.get(line[:at]), _VERSIONS.get(line[-9:])
-    if method is None or version is None:
+    if line.startswith("GET "):  # as most do: nothing is searched or looked up
+        method, at = "GET", 3
+    else:
+        at = line.find(" ")
+        found = _METHODS.get(line[:at])
+        if found is None:
+            return False
+        method = found
+    if line.endswith(" HTTP/1.1"):
+        version = 1001
+    elif line.endswith(" HTTP/1.0"):
+        version = 1000
+    else:
         return False
     target = line[at + 1 : -9]
     if target[:1] != "/" or " " in target or not target.isprintable():
@@ -36,7 +46,6 @@ def read_usual_line(head: RequestHead, options: HeadOptions) -> bool:
     return True
 
 
-_VERSIONS: Final = {" HTTP/1.1": 1001, " HTTP/1.0": 1000}
 _USUAL = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 _METHODS: Final = {method: method for method in _USUAL}  # the one object for each
 
