@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 
-from ..log import Log, Severity, errno_text
+from ..log import Severity, errno_text
+from ..log.severity import Reporter
 
 OLD = ".oldbin"  # the name while a new binary runs beside the old one
 SIGNALS = {
@@ -16,7 +18,7 @@ SIGNALS = {
 }
 
 
-def create_pidfile(path: str, log: Log, test: bool = False) -> bool:
+def create_pidfile(path: str, log: Reporter, test: bool = False) -> bool:
     """Writes our pid in one go; a test only sees whether it could (and leaves it empty)."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (0 if test else os.O_TRUNC)
     doing = "open()"
@@ -34,14 +36,17 @@ def create_pidfile(path: str, log: Log, test: bool = False) -> bool:
     return True
 
 
-def delete_pidfile(path: str, log: Log) -> None:
+def delete_pidfile(path: str, log: Reporter) -> None:
+    """Leaves what is not a regular file, such as /dev/null: it has not been made by us."""
+    name = path.encode("latin-1")
     try:
-        os.unlink(path.encode("latin-1"))
+        if stat.S_ISREG(os.stat(name).st_mode):
+            os.unlink(name)
     except OSError as error:
         log.write(Severity.ALERT, f'unlink() "{path}" failed {errno_text(error)}')
 
 
-def rename_pidfile(old: str, new: str, when: str, log: Log) -> bool:
+def rename_pidfile(old: str, new: str, when: str, log: Reporter) -> bool:
     """``when`` ends the sentence, should it fail."""
     try:
         os.rename(old.encode("latin-1"), new.encode("latin-1"))
@@ -51,7 +56,7 @@ def rename_pidfile(old: str, new: str, when: str, log: Log) -> bool:
     return True
 
 
-def signal_process(path: str, name: str, log: Log) -> int:
+def signal_process(path: str, name: str, log: Reporter) -> int:
     """``-s name``: the exit status (ngx_signal_process)."""
     log.write(Severity.NOTICE, "signal process started")
     try:
