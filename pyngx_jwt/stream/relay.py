@@ -54,11 +54,13 @@ class Relay:
         settings: RelaySettings,
         make_deadline: MakeDeadline,
         note_first_byte: Callable[[], None],
+        note_last_datagram: Callable[[], None],
         is_gone: Callable[[], bool] | None = None,
     ) -> None:
         """`is_gone` says whether the server is not to be used any more."""
         self.client, self.upstream, self.settings = client, upstream, settings
         self._note_first_byte = note_first_byte  # of the upstream
+        self._note_last_datagram = note_last_datagram
         self._is_gone = is_gone
         self.requests = self.responses = 0
         self._started = int(time.time())
@@ -180,6 +182,7 @@ class Relay:
             return
         if self.is_answered and settings.responses >= 0 and not self._over.done():
             self.client.limit(self.requests)  # the next one may come before we have ended
+            self._note_last_datagram()
             self._over.set_result(None)
 
     @property

@@ -203,3 +203,24 @@ def test_a_server_that_is_not_there_is_logged(nginx: Nginx) -> None:
     nginx.wait_for_log(
         r"\[warn\] .*upstream server temporarily disabled while proxying connection, udp client"
     )
+
+
+def test_a_server_is_free_when_the_client_has_its_answer(nginx: Nginx) -> None:
+    """The next session may be balanced at once: least_conn must not see the one before."""
+    nginx.stream(
+        f"""
+        upstream u {{ least_conn; server 127.0.0.1:%%PORT_b%%; server 127.0.0.1:%%PORT_c%%; }}
+        server {{ {UDP} proxy_pass u; proxy_responses 1; }}
+        """
+    )
+    with (
+        datagrams(nginx.port("b"), lambda data: []) as silent,
+        datagrams(nginx.port("c")) as upstream,
+        UdpClient(nginx.port("a")) as waiting,
+    ):
+        waiting.send(b"first")
+        assert silent.wait_for(1) == [b"first"]
+        for _ in range(300):
+            with UdpClient(nginx.port("a")) as client:
+                assert client.ask(b"x") == b"x"
+        assert len(upstream.senders) == 300

@@ -292,7 +292,15 @@ class Passing:
             )
         s.action = PROXYING
         is_gone = self._drops()
-        relay = Relay(s.channel, channel, settings, s.make_deadline, self._note_first_byte, is_gone)
+        relay = Relay(
+            s.channel,
+            channel,
+            settings,
+            s.make_deadline,
+            self._note_first_byte,
+            self._give_back,
+            is_gone,
+        )
         try:
             side = await relay.run()
         except IdleTooLong:
@@ -363,6 +371,16 @@ class Passing:
 
     def _leave(self, *, failed: bool) -> None:
         """Gives the server back and closes the connection to it."""
+        self._free(failed=failed)
+        state, channel = self.state, self.channel
+        if channel is not None:
+            tls, handshake = self.plan.tls, self.handshake
+            if tls is not None and handshake is not None and state is not None and not failed:
+                tls.keep_session(handshake, state.peer, channel.tls)
+            channel.abort() if channel.unsent else channel.close()
+            self.channel = None
+
+    def _free(self, *, failed: bool) -> None:
         state, channel = self.state, self.channel
         if state is not None:
             state.response_time = time.monotonic() - state.started
@@ -377,12 +395,11 @@ class Passing:
             if state is not None:
                 state.failed, state.disabled = failed, is_disabled
                 self.plan.counts.left(str(self.s.contexts[HOST]), state)
-        if channel is not None:
-            tls, handshake = self.plan.tls, self.handshake
-            if tls is not None and handshake is not None and state is not None and not failed:
-                tls.keep_session(handshake, state.peer, channel.tls)
-            channel.abort() if channel.unsent else channel.close()
-            self.channel = None
+
+    def _give_back(self) -> None:
+        """Gives the server back as soon as the last datagram has passed: the next session of the
+        client, who has its answer, may be balanced before this one has come to its end."""
+        self._free(failed=self._has_failed())
 
     def end(self) -> None:
         """The session is over, whatever has ended it."""
