@@ -15,6 +15,7 @@ from typing import Any
 from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import SessionTicket
 from pylsqpack import Decoder
 
@@ -188,6 +189,29 @@ class Http3Client:
         """Sends bytes of a stream as they are."""
         self.quic.send_stream_data(number, data, end)
         self.flush()
+
+    def hold(self, data: bytes) -> tuple[int, Callable[[], object]]:
+        """Begins a whole stream whose packets are on their way: its number, and what lets them
+        arrive."""
+        self.flush()
+        number = self.quic.get_next_available_stream_id()
+        self.quic.send_stream_data(number, data, True)
+        held = self.quic.datagrams_to_send(time.monotonic())
+        return number, lambda: [self.socket.sendto(*one) for one in held]
+
+    def send_frame(self, *numbers: int) -> None:
+        """Sends a frame of these numbers, the first of which is its type."""
+        quic = self.quic
+
+        def write(builder: QuicPacketBuilder, *_: object, **__: object) -> None:
+            buf = builder.start_frame(numbers[0], capacity=40)
+            for number in numbers[1:]:
+                buf.push_uint_var(number)
+
+        quic._write_ping_frame = write  # type: ignore[method-assign]
+        quic.send_ping(0)
+        self.flush()
+        del quic._write_ping_frame
 
     def uni(self, kind: int, data: bytes = b"") -> int:
         """Begins a stream of this kind in one direction; its number."""

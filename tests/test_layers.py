@@ -250,6 +250,8 @@ FOREIGN = {
     ("lint.flow.samples", "_parser"),
     ("quic.connection", "_buffer_start"),  # aioquic's, what a client has not acknowledged
     ("quic.connection", "_buffer_stop"),
+    ("quic.connection", "_ranges"),  # of what has come beyond a gap
+    ("quic.connection", "_reset_error_code"),  # whether it wants any of it
     ("lint.rule", "_getframe"),  # the file that declares a rule
     ("modules.lua.host", "_exit"),  # os's, for a worker that is stuck
 }

@@ -72,7 +72,9 @@ async def _recover(r: Request, error: Exception) -> None:
 async def _wait_for_background(r: Request) -> None:
     try:
         if r.background:
-            r.ignore_abort = True
+            if r.postponed is not None:
+                await r.postponed.finish()
+            r.ignore_abort = True  # the client has all of the answer
             await asyncio.gather(*r.background)
     except Exception as error:
         await _failed(r, error)

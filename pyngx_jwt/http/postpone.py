@@ -104,6 +104,7 @@ class Postponed(InParts):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._has_header = self._has_ended = self._was_aborted = False
         self._small = bytearray()
+        r.main.cleanups += (self.stop,)
 
     @property
     def paused(self) -> bool:
@@ -173,6 +174,18 @@ class Postponed(InParts):
         self._queue.clear()
         self._was_aborted = True
         self.sink.abort()
+
+    async def finish(self) -> None:
+        """Waits for the end of the output."""
+        while self._driver is not None:
+            await asyncio.wait({self._driver})
+
+    def stop(self) -> None:
+        """Ends what writes the output: it is complete, or the client has left."""
+        for task in self._tasks:
+            task.cancel()
+        if self._driver is not None:
+            self._driver.cancel()
 
     def _end(self) -> None:
         if not self.r.header_only:

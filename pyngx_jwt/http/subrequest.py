@@ -129,9 +129,11 @@ def is_whole(sub: Request) -> bool:
 
 def start_subrequest(r: Request, uri: str, args: str = "", *, method: str = "GET") -> None:
     """Begins a subrequest whose answer is of no interest.  The request goes on meanwhile, but
-    its connection takes no other one until this is done, as in nginx."""
+    its connection takes no other one until this is done, as in nginx.  A client that leaves before
+    it is answered ends this as well."""
     task = asyncio.create_task(subrequest(r, uri, args, method=method, header_only=True))
     r.main.background += (task,)
+    r.main.cleanups += (task.cancel,)
 
 
 def clone(r: Request) -> Request:

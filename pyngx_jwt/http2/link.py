@@ -32,6 +32,7 @@ MAX_STUCK: Final = 10000  # control frames that wait for a peer that does not re
 # Python most for each byte, end earlier than in nginx.
 FRAME_COST: Final = 56
 STEP_COST: Final = 8  # the same for each node that a priority has moved, or has passed
+WINDOW_COST: Final = 24  # the same for each stream that is looked at as a window has changed
 TOLERATED: Final = 1 << 20  # bytes that carry nothing, on top of an eighth of what does
 # What the next bytes are: the head of a frame, or the rest of something.
 _HEAD: Final = 0
@@ -585,6 +586,7 @@ class Link:
                 f"for window {self.send_window}",
             )
         self.send_window += increment
+        self.total_bytes += WINDOW_COST * len(self._queue)
         self._send_in_turn()
 
     def _read_goaway(self, data: bytes, at: int) -> int:
@@ -657,10 +659,11 @@ class Link:
         delta = self.init_window - before
         if not delta:
             return
+        self.total_bytes += WINDOW_COST * len(self.streams)
         for stream in list(self.streams.values()):
             if stream.send_window + delta > MAX_WINDOW:
                 self._side.violated(stream, FLOW_CONTROL_ERROR, "")
                 continue
             stream.send_window += delta
-            if stream.unsent:
+            if stream.send_window > 0 and stream.unsent:
                 self.pump(stream)

@@ -64,16 +64,16 @@ class Controls:
 class _ControlStream:
     """Settings first, and then what clients can say: nothing that matters here."""
 
-    __slots__ = ("_buffer", "_kind", "_left", "_settled")
+    __slots__ = ("_at", "_buffer", "_kind", "_left", "_settled")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer, self._at = b"", 0  # what has come, and where what is not read yet begins
         self._kind, self._left = -1, 0  # of the current frame
         self._settled = False  # the settings have begun
 
     def feed(self, data: bytes) -> None:
-        self._buffer += data
-        while self._buffer and self._step():
+        self._buffer, self._at = self._buffer[self._at :] + data, 0
+        while self._at < len(self._buffer) and self._step():
             pass
 
     def _step(self) -> bool:
@@ -81,12 +81,11 @@ class _ControlStream:
             return self._begin_frame()
         if self._kind == codes.SETTINGS:
             return self._read_setting()
-        part = min(self._left, len(self._buffer))
-        self._take(part)
+        self._take(min(self._at + self._left, len(self._buffer)))
         return True
 
     def _begin_frame(self) -> bool:
-        kind = varint_at(self._buffer, 0)
+        kind = varint_at(self._buffer, self._at)
         if kind is None:
             return False
         self._check(kind[0])
@@ -94,7 +93,7 @@ class _ControlStream:
         if size is None:
             return False
         self._settled = True
-        self._buffer = self._buffer[size[1] :]
+        self._at = size[1]
         if size[0]:
             self._kind, self._left = kind[0], size[0]
         return True
@@ -108,18 +107,18 @@ class _ControlStream:
             raise Fault(codes.ID_ERROR, "")
 
     def _read_setting(self) -> bool:
-        here = self._buffer[: self._left]
-        name = varint_at(here, 0)
-        value = varint_at(here, name[1]) if name else None
-        if value is None:
-            if len(here) == self._left:
+        end = self._at + self._left
+        name = varint_at(self._buffer, self._at)
+        value = varint_at(self._buffer, name[1]) if name else None
+        if value is None or value[1] > end:
+            if len(self._buffer) >= end:
                 raise Fault(codes.SETTINGS_ERROR, "")
             return False
         self._take(value[1])
         return True
 
-    def _take(self, count: int) -> None:
-        self._buffer = self._buffer[count:]
-        self._left -= count
+    def _take(self, end: int) -> None:
+        self._left -= end - self._at
+        self._at = end
         if not self._left:
             self._kind = -1

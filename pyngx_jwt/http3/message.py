@@ -33,15 +33,15 @@ class MessageReader:
     """Takes a request apart.  `feed` raises Fault, which is the end of this stream only."""
 
     __slots__ = (
-        *("_buffer", "_kind", "_left", "_most", "_receiver", "_dynamic", "has_head", "is_over"),
-        *("frames", "length", "section"),
+        *("_at", "_buffer", "_kind", "_left", "_most", "_receiver", "_dynamic", "has_head"),
+        *("frames", "is_over", "length", "section"),
     )
 
     def __init__(self, receiver: Receiver, table: Table, most_string: int, most: int) -> None:
         """`most_string` and `most` are the limits of the head (Section)."""
         self._receiver, self._dynamic = receiver, table
         self._most = most_string, most
-        self._buffer = b""  # what has not been read
+        self._buffer, self._at = b"", 0  # what has come, and where what is not read yet begins
         self._kind = -1  # of the current frame, -1 between frames
         self._left = 0  # bytes of it
         self.section: Section | None = None  # while the head arrives
@@ -62,20 +62,26 @@ class MessageReader:
     def feed(self, data: bytes, *, end: bool) -> None:
         """Takes what has come, or goes on when the table has what was missing.  Raises Fault,
         TooLarge."""
-        self._buffer = self._buffer + data if self._buffer else data
-        while self._buffer and not (self.is_over or self.is_blocked):
+        if self._at < len(self._buffer):
+            data = self._buffer[self._at :] + data
+        self._buffer, self._at = data, 0
+        while self._has_more and not (self.is_over or self.is_blocked):
             if not self._step(end):
                 return
         if self.is_over:
             self._buffer = b""
 
+    @property
+    def _has_more(self) -> bool:
+        return self._at < len(self._buffer)
+
     def _step(self, end: bool) -> bool:
         """Reads a part; False if it has not come whole."""
         if self._kind < 0:
             return self._begin_frame()
-        part = self._buffer[: self._left]
+        part = self._buffer[self._at : self._at + self._left]
         self._left -= len(part)
-        self._buffer = self._buffer[len(part) :]
+        self._at += len(part)
         kind = self._kind
         if not self._left:
             self._kind = -1
@@ -88,7 +94,7 @@ class MessageReader:
         return True
 
     def _begin_frame(self) -> bool:
-        kind = varint_at(self._buffer, 0)
+        kind = varint_at(self._buffer, self._at)
         if kind is None:
             return False
         if kind[0] in _NOT_HERE or (kind[0] == codes.DATA and not self.has_head):
@@ -99,9 +105,9 @@ class MessageReader:
         size = varint_at(self._buffer, kind[1])
         if size is None:
             return False
-        self.length += size[1]
+        self.length += size[1] - self._at
         self.frames += 1
-        self._buffer = self._buffer[size[1] :]
+        self._at = size[1]
         if kind[0] == codes.HEADERS:
             if not size[0]:
                 raise self._broken(codes.FRAME_ERROR)
@@ -120,7 +126,7 @@ class MessageReader:
         if section is None or section.is_blocked or self._kind >= 0:
             return
         self.section, self.has_head = None, True
-        self._receiver.take_head(section, self.length, end and not self._buffer)
+        self._receiver.take_head(section, self.length, end and not self._has_more)
 
     def resume(self, *, end: bool) -> None:
         """Goes on with a head that the table has the entries for now.  Raises Fault, TooLarge."""

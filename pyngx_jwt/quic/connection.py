@@ -6,6 +6,7 @@ connection ids name the worker; tokens and stateless resets are those of the hos
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,13 +17,14 @@ from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import (
     QuicConnection,
+    QuicConnectionError,
     QuicConnectionId,
     QuicReceiveContext,
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicProtocolVersion
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.quic.recovery import QuicPacketRecovery, QuicPacketSpace
-from aioquic.quic.stream import QuicStream
+from aioquic.quic.stream import QuicStream, QuicStreamReceiver, QuicStreamSender
 
 from ..tls.hello import Hello
 from ..tls.quic import QuicTlsConnection
@@ -38,6 +40,11 @@ _STREAM_LIMIT_CAPACITY = 17
 # each byte.
 PACKET_COST = 64
 TOLERATED = 1 << 20  # bytes that carry nothing, on top of eight times what does
+# What has come of a stream beyond a gap is kept in parts, and each frame is compared with them. An
+# eighth of the packets of a window may be lost; frames of single bytes are no way to send.
+MOST_PARTS = 256
+MOST_CRYPTO = 65535  # bytes of a handshake beyond a gap (NGX_QUIC_MAX_BUFFERED)
+logging.getLogger("quic").addHandler(logging.NullHandler())  # what is wrong is logged by us
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,7 @@ class Connection(QuicConnection):
         self._open_tls = open_tls
         self.failure: Exception | None = None
         self.new_ids: list[bytes] = []  # that packets may be sent to from now on
-        self.payload_bytes = self._cost = 0  # that have come, of streams and of everything
+        self._cost = 0  # bytes that have come
         self._resets: set[int] = set()  # streams of which the client has said so
         self._local_active_connection_id_limit = settings.connection_ids
         self._local_max_streams_bidi.value = self._local_max_streams_bidi.sent = settings.streams
@@ -185,7 +192,16 @@ class Connection(QuicConnection):
         self, context: QuicReceiveContext, frame_type: int, buf: Buffer
     ) -> None:
         self.tls.epoch = context.epoch
+        at = buf.tell()
+        end = buf.pull_uint_var() + buf.pull_uint_var()
+        buf.seek(at)
+        receiver = self._crypto_streams[context.epoch].receiver
+        if end - receiver.starting_offset() > MOST_CRYPTO:
+            raise QuicConnectionError(
+                QuicErrorCode.CRYPTO_BUFFER_EXCEEDED, frame_type, "too much crypto buffering"
+            )
         super()._handle_crypto_frame(context, frame_type, buf)
+        _check_parts(receiver, frame_type)
 
     @property
     def proven_address(self) -> Any:
@@ -229,7 +245,8 @@ class Connection(QuicConnection):
             return
         self._cost += len(data)
         super().receive_datagram(data, addr, now)
-        if self._cost // 8 > self.payload_bytes + self._remote_max_data_used + TOLERATED:
+        payload = self._local_max_data.used + self._remote_max_data_used
+        if self._cost // 8 > payload + TOLERATED:
             self.close(QuicErrorCode.NO_ERROR, QuicFrameType.PADDING, "QUIC flood detected")
 
     def _payload_received(
@@ -241,9 +258,13 @@ class Connection(QuicConnection):
     def _handle_stream_frame(
         self, context: QuicReceiveContext, frame_type: int, buf: Buffer
     ) -> None:
-        before = buf.tell()
+        at = buf.tell()
+        number = buf.pull_uint_var()
+        buf.seek(at)
         super()._handle_stream_frame(context, frame_type, buf)
-        self.payload_bytes += buf.tell() - before
+        stream = self._streams.get(number)
+        if stream is not None:
+            _check_parts(stream.receiver, frame_type)
 
     def _handle_reset_stream_frame(
         self, context: QuicReceiveContext, frame_type: int, buf: Buffer
@@ -318,10 +339,10 @@ class Connection(QuicConnection):
         return self._close_event is not None
 
     @property
-    def why_closed(self) -> tuple[int, str]:
-        """The code and the words of that."""
+    def violation(self) -> str:
+        """What we are about to tell the client that it has done, "" if nothing."""
         event = self._close_event
-        return (0, "") if event is None else (event.error_code, event.reason_phrase)
+        return event.reason_phrase if self._close_pending and event is not None else ""
 
     # -- streams ---------------------------------------------------------------------------
 
@@ -343,10 +364,16 @@ class Connection(QuicConnection):
         """How many bytes can be sent on a stream before the client has acknowledged some; -1 if
         none can be any more."""
         stream = self._streams.get(number)
-        if stream is None or stream.sender.is_finished:
+        if stream is None or not _can_send(stream.sender):
             return -1
         sender = stream.sender
         return self.settings.buffer - (sender._buffer_stop - sender._buffer_start)
+
+    def send_stream_data(self, stream_id: int, data: bytes, end_stream: bool = False) -> None:
+        """What a client has said that it does not want is not sent."""
+        stream = self._streams.get(stream_id)
+        if stream is None or _can_send(stream.sender):
+            super().send_stream_data(stream_id, data, end_stream)
 
     @property
     def is_delivered(self) -> bool:
@@ -367,3 +394,12 @@ class Connection(QuicConnection):
     def shut(self, code: int, text: str) -> None:
         """Closes the connection with a code of the application."""
         self.close(code, None, text)
+
+
+def _check_parts(receiver: QuicStreamReceiver, frame_type: int) -> None:
+    if len(receiver._ranges) > MOST_PARTS:
+        raise QuicConnectionError(QuicErrorCode.INTERNAL_ERROR, frame_type, "too many gaps")
+
+
+def _can_send(sender: QuicStreamSender) -> bool:
+    return not sender.is_finished and sender._reset_error_code is None

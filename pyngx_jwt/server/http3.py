@@ -149,6 +149,8 @@ class Http3Connection(ClientConnection):
         self._quic.tell(self)
         self._learn_ids()
         self._check_failure()
+        if (text := self._quic.violation) and not self._closed:
+            self.note(f"quic {text}")
         self.link.go_on()
         self.transmit()
         self._close_if_done()
@@ -427,36 +429,42 @@ class Http3Connection(ClientConnection):
         if number & 2:
             self._take_control(number, data, end)
             return
-        incoming = self.streams.get(number)
+        incoming = self._stream_of(number)
         if incoming is None:
-            if number < self._next_request:
-                return  # of a stream that is over
-            incoming = self._accept(number)
-            if incoming is None:
-                return
+            return
         incoming.feed(data, end=end)
         self._check_blocked(incoming)
         self._check_flood()
 
-    def _accept(self, number: int) -> IncomingStream | PlainStream | None:
-        """A new stream, None if there shall not be one (ngx_http_v3_init_request_stream)."""
-        core = self.server.location.core
-        count = number >> 2
-        if count >= core.keepalive_requests * 2:
-            self._close(codes.EXCESSIVE_LOAD, "too many requests per connection")
-            return None
-        if self.leaving:
-            self.reset(number, codes.REQUEST_REJECTED)
-            self._quic.stop(number, codes.REQUEST_REJECTED)
-            return None
+    def _stream_of(self, number: int) -> IncomingStream | PlainStream | None:
+        """A stream of the client, None if it is over or refused.  One that it opens opens those
+        before it as well, whose packets are late (RFC 9000, 2.1)."""
+        while self._next_request <= number and not self._closed:
+            if self.leaving:
+                self._refuse(number)
+                break
+            self._accept()
+        return self.streams.get(number)
+
+    def _accept(self) -> None:
+        """The next stream begins (ngx_http_v3_init_request_stream)."""
+        core, number = self.server.location.core, self._next_request
         self._next_request = number + 4
         if self._keepalive is not None:
             self._keepalive.cancel()
             self._keepalive = None
-        incoming = self.streams[number] = self._incoming(number)
-        if count + 1 >= core.keepalive_requests or time.time() - self.start > core.keepalive_time:
+        self.streams[number] = self._incoming(number)
+        is_last = (number >> 2) + 1 >= core.keepalive_requests
+        if is_last or time.time() - self.start > core.keepalive_time:
             self._go_away("reached maximum number of requests")
-        return incoming
+
+    def _refuse(self, number: int) -> None:
+        """A stream begins behind the last one that is served."""
+        if number >> 2 >= self.server.location.core.keepalive_requests * 2:
+            self._close(codes.EXCESSIVE_LOAD, "too many requests per connection")
+            return
+        self.reset(number, codes.REQUEST_REJECTED)
+        self._quic.stop(number, codes.REQUEST_REJECTED)
 
     def _incoming(self, number: int) -> IncomingStream | PlainStream:
         if self._is_plain:
@@ -508,7 +516,16 @@ class Http3Connection(ClientConnection):
             except Fault as fault:
                 self.end(fault)
             return
-        incoming = self.streams.get(number)
+        self._left_by_client(number)
+
+    def stream_refused(self, number: int, code: int) -> None:
+        if number in (self._control, self._decoder):
+            self.end(Fault(codes.CLOSED_CRITICAL_STREAM, ""))
+        else:
+            self._left_by_client(number)
+
+    def _left_by_client(self, number: int) -> None:
+        incoming = self._stream_of(number) if self.is_open and not self._closed else None
         if incoming is None:
             return
         if incoming.stream is not None:
@@ -517,14 +534,6 @@ class Http3Connection(ClientConnection):
             incoming.was_reset()
         else:
             self.over(number)
-
-    def stream_refused(self, number: int, code: int) -> None:
-        if number in (self._control, self._decoder):
-            self.end(Fault(codes.CLOSED_CRITICAL_STREAM, ""))
-            return
-        incoming = self.streams.get(number)
-        if incoming is not None and incoming.stream is not None:
-            incoming.stream.leave()
 
     def id_retired(self, name: bytes) -> None:
         if name in self.names_of_ids:
@@ -547,7 +556,7 @@ class Http3Connection(ClientConnection):
         return self.worker.options_of(server) if speaks else None
 
     def new_request(self, number: int) -> RequestStream:
-        self.requests = (number >> 2) + 1
+        self.requests = max(self.requests, (number >> 2) + 1)
         return RequestStream(self, number, self)
 
     def reset(self, number: int, code: int) -> None:

@@ -116,8 +116,10 @@ class IncomingStream:
             return
         stream = self.stream
         if stream is None:
+            if self.is_blocked:
+                return  # what comes is kept: no more than the window has room for
             self._home.widen(self.number)
-            if self.ended and not self.is_blocked:
+            if self.ended:
                 self._end_early()
         elif (self.ended or self.reader.is_over) and not stream.in_closed:
             self._end_body(stream)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any
 
@@ -103,7 +103,19 @@ class QuicListener:
         """All has been taken: the connections act on it."""
         touched, self._touched = self._touched, {}
         for connection in touched:
-            connection.settle()
+            self._do(connection, connection.settle)
+
+    def _do(self, connection: Http3Connection, step: Callable[[], None]) -> bool:
+        """A bug costs one connection, and not those whose packets come in the same turn."""
+        try:
+            step()
+        except Exception as error:
+            context = {"message": "a connection failed", "exception": error}
+            self.front.loop.call_exception_handler(context)
+            self._touched.pop(connection, None)
+            connection.ended(0, "")
+            return False
+        return True
 
     def _address_in(self, ancillary: Ancillary) -> Address:
         """The address of ours that a datagram came to."""
@@ -154,12 +166,15 @@ class QuicListener:
             return
         connection = self._connections.get(destination)
         if connection is not None:
-            connection.receive(data, peer)
-            self._touched[connection] = None
+            self._receive(connection, data, peer)
             return
         owner = owner_of(destination)
         if owner == self.owner or not self._mailbox.hand_over(destination, data, peer, own):
             self._take_stray(data, peer, own)
+
+    def _receive(self, connection: Http3Connection, data: bytes, peer: Address) -> None:
+        if self._do(connection, lambda: connection.receive(data, peer)):
+            self._touched[connection] = None
 
     def take_own(self, data: bytes, peer: Address, own: Address) -> None:
         """Takes a datagram that another worker has handed over, unless it came to an address that
@@ -169,8 +184,7 @@ class QuicListener:
         destination = packets.destination_of(data)
         connection = self._connections.get(destination) if destination is not None else None
         if connection is not None:
-            connection.receive(data, peer)
-            self._touched[connection] = None
+            self._receive(connection, data, peer)
         else:
             self._take_stray(data, peer, own)
 
@@ -250,10 +264,9 @@ class QuicListener:
         self._half_open.add(connection)
         self._connections[head.destination] = connection
         connection.names_of_ids.append(head.destination)
-        connection.receive(data, peer)
-        if connection.has_begun:
-            self._touched[connection] = None
-        else:  # nothing of it could be decrypted: it is no client's
+        self._receive(connection, data, peer)
+        if not connection.has_begun:  # nothing of it could be decrypted: it is no client's
+            self._touched.pop(connection, None)
             connection.ended(0, "")
 
     def _refuse(self, head: Head, text: str, peer: Address, own: Address) -> None:

@@ -240,3 +240,22 @@ def test_stray_data_and_too_large_frames(side: Recorder) -> None:
     assert side.told == ["data 5"]
     with pytest.raises(Fault, match="client sent too large http2 frame: 16385"):
         side.link.feed(b"\0\x40\1\0\0\0\0\0\1")
+
+
+CHANGES = {
+    "the connection's": frames.window_update(0, 1),
+    "all streams'": frames.settings([(frames.INITIAL_WINDOW_SIZE, 0)])
+    + frames.settings([(frames.INITIAL_WINDOW_SIZE, 1)]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_windows_that_change_again_and_again(side: Recorder, change: bytes) -> None:
+    """Each change looks at all streams: a client cannot make as many of them as it could send
+    other frames."""
+    side.link.feed(frames.settings([(frames.INITIAL_WINDOW_SIZE, 1 << 20)]))
+    for number in range(1, 257, 2):
+        side.head(number)
+        side.link.streams[number].send(bytes(100_000))
+    with pytest.raises(Flood):
+        side.link.feed(change * 3500)

@@ -20,6 +20,7 @@ from ..nginx import Nginx
 from .test_http3 import FILES, QUIC, TLS
 
 pytestmark = pytest.mark.needs("http_v3_module")
+RESET_STREAM, STOP_SENDING = 4, 5
 
 CONF = """
     large_client_header_buffers 4 512;
@@ -370,6 +371,61 @@ def test_a_client_that_leaves_a_request(server: Nginx) -> None:
         client.until(lambda: False, 0.1)
         client.quic.reset_stream(stream, codes.REQUEST_CANCELLED)
         assert outcome(client, client.begin(GET, end=True)) == "200 GET|/||localhost|"
+
+
+def test_requests_that_arrive_in_another_order(server: Nginx) -> None:
+    """A packet that is late may hold a request that its client began first."""
+    with server.http3() as client:
+        first, deliver_first = client.hold(GET)
+        second, deliver_second = client.hold(GET)
+        deliver_second()
+        assert outcome(client, second) == "200 GET|/||localhost|"
+        deliver_first()
+        assert outcome(client, first) == "200 GET|/||localhost|"
+
+
+def test_a_request_that_is_late_when_the_connection_ends(nginx: Nginx) -> None:
+    """What was begun before the last request is served as well."""
+    conf = "keepalive_requests 2; location / { return 200 $request_method|$uri; }"
+    nginx(conf, http=TLS, listen=QUIC, files=FILES)
+    with nginx.http3() as client:
+        first, deliver = client.hold(GET)
+        assert outcome(client, client.begin(GET, end=True)) == "200 GET|/"
+        deliver()
+        assert outcome(client, first) == "200 GET|/"
+        assert client.wait_end() == (codes.NO_ERROR, "reached maximum number of requests")
+
+
+@pytest.mark.parametrize("kind", [STOP_SENDING, RESET_STREAM])
+def test_a_client_that_leaves_a_request_before_it_sends_it(server: Nginx, kind: int) -> None:
+    with server.http3() as client:
+        stream, deliver = client.hold(GET)
+        left = (kind, stream, codes.REQUEST_CANCELLED)
+        client.send_frame(*left) if kind == STOP_SENDING else client.send_frame(*left, len(GET))
+        client.until(lambda: client.responses[stream].reset is not None)
+        deliver()
+        assert outcome(client, stream).startswith("reset 0x10")
+        assert outcome(client, client.begin(GET, end=True)) == "200 GET|/||localhost|"
+
+
+def test_a_client_that_reads_no_decoder_stream(server: Nginx) -> None:
+    """It says so in the packet that has something to be acknowledged there."""
+    with server.http3() as client:
+        assert outcome(client, client.begin(GET, end=True)) == "200 GET|/||localhost|"
+        decoder = next(n for n in client.plain if n & 3 == 3 and client.plain[n][:1] == b"\3")
+        table = client.quic.get_next_available_stream_id(is_unidirectional=True)
+        insert = number(200, 0x1F, 0x20) + written("x", 0x1F, 0x40) + written("y")
+        client.quic.send_stream_data(table, varint(codes.ENCODER) + insert)
+        client.send_frame(STOP_SENDING, decoder, 0)
+        assert client.wait_end() == (codes.CLOSED_CRITICAL_STREAM, "stream error")
+
+
+def test_a_head_that_waits_for_the_table_is_not_kept_without_end(server: Nginx) -> None:
+    with server.http3() as client:
+        stream = client.begin(varint(codes.HEADERS) + varint(1 << 20) + b"\x02\0" + b"x" * 200_000)
+        client.until(lambda: False, 0.5)
+        limits = client.quic._streams[stream]
+        assert limits.sender.highest_offset == limits.max_stream_data_remote == 65536
 
 
 def test_numbers_of_any_length(server: Nginx) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 
 import pytest
@@ -113,6 +114,22 @@ def test_goes_on_when_the_client_is_gone(nginx: Nginx) -> None:
     lines = nginx.access_log(2, "sub.log")
     assert "/mirror:200:200" in lines
     assert any(line.startswith("/:200:200") for line in lines)
+
+
+def test_ends_with_a_client_that_leaves_before_the_answer(nginx: Nginx) -> None:
+    ended = queue.Queue[bytes]()
+
+    def silent(peer: Peer) -> None:
+        peer.request()
+        ended.put(peer.socket.recv(1))
+
+    backends = [nginx.backend(name, silent) for name in ("main", "mirror")]
+    nginx(LOCATIONS)
+    with nginx.connect() as connection:
+        connection.wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        for backend in backends:
+            backend.wait_until_asked()
+    assert [ended.get(timeout=DEADLINE) for _ in range(2)] == [b"", b""]
 
 
 def test_rejected(nginx: Nginx) -> None:

@@ -11,8 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from aioquic.quic.crypto import CryptoPair
+from aioquic.quic.packet import QuicErrorCode
 
 from pyngx_jwt.http3 import codes, frames
+from pyngx_jwt.http3.frames import varint
 
 from ..http3client import Http3Client, headers, pseudo
 from ..nginx import Nginx
@@ -24,6 +27,7 @@ pytestmark = pytest.mark.needs("http_v3_module")
 OK = "location / { return 200 $pid; }"
 VERSION, UNKNOWN = b"\0\0\0\x01", b"\x1a\x2a\x3a\x4a"
 INVALID_TOKEN = 0x0B
+STREAM_WITH_PLACE = 0x0E
 
 
 def serve(nginx: Nginx, server: str = "", main: str = "", http: str = "") -> None:
@@ -97,6 +101,47 @@ def test_packets_that_cannot_be_decrypted(nginx: Nginx) -> None:
         for _ in range(20):
             client.socket.sendto(initial(os.urandom(8)), client.server)
         assert active(client) == before
+
+
+def crypto(at: int, data: bytes = b"x") -> bytes:
+    """A part of the handshake."""
+    return b"\x06" + varint(at) + varint(len(data)) + data
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        pytest.param([2 * n for n in range(1, 1000)], "quic too many gaps", id="gaps"),
+        pytest.param([65536], "quic too much crypto buffering", id="far"),
+    ],
+)
+@pytest.mark.pyngx_only("nginx says so at other levels, and counts bytes only")
+def test_a_hello_in_parts_without_end(nginx: Nginx, parts: list[int], message: str) -> None:
+    """Anyone can send it: packets of the handshake are not secret."""
+    serve(nginx, main="error_log logs/error.log info;")
+    name = os.urandom(8)
+    keys = CryptoPair()
+    keys.setup_initial(cid=name, is_client=True, version=1)
+    with nginx.http3(connect=False) as client:
+        client.closed = 0, ""
+        for number, first in enumerate(range(0, len(parts), 100)):
+            frames = b"".join(crypto(at) for at in parts[first : first + 100]).ljust(1200, b"\0")
+            head = b"\xc3" + VERSION + b"\x08" + name + b"\0\0"
+            head += (len(frames) + 20 | 0x4000).to_bytes(2) + number.to_bytes(4)
+            client.socket.sendto(keys.encrypt_packet(head, frames, number), client.server)
+        nginx.wait_for_log(message)
+
+
+@pytest.mark.pyngx_only("nginx counts bytes only")
+def test_a_stream_in_parts_without_end(nginx: Nginx) -> None:
+    serve(nginx)
+    with nginx.http3() as client:
+        assert ask(client)
+        with contextlib.suppress(AssertionError):
+            for at in range(2, 1000, 2):  # a byte at each of these places of a new stream
+                client.send_frame(STREAM_WITH_PLACE, 4, at, 1, at & 0x3F)
+                client.until(lambda: False, 0)
+        assert client.wait_end() == (QuicErrorCode.INTERNAL_ERROR, "too many gaps")
 
 
 def test_an_id_of_another_address(nginx: Nginx) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 import re
 
 import pytest
 
+from ..backend import Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 STUB = '<!--#block name="b" -->stub<!--#endblock -->'
 ECHO = '<!--#echo var="x" encoding="none" -->'
@@ -201,3 +204,19 @@ def test_too_large_for_a_variable(nginx: Nginx) -> None:
         """)
     nginx.backend("big", b"HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n12345678901234567")
     assert nginx.raw(b"GET /a.html HTTP/1.0\r\n\r\n") == b""
+
+
+def test_includes_end_with_a_client_that_leaves(nginx: Nginx) -> None:
+    ended = queue.Queue[bytes]()
+
+    def silent(peer: Peer) -> None:
+        peer.request()
+        ended.put(peer.socket.recv(1))
+
+    backend = nginx.backend("slow", silent)
+    nginx.write("html/a.html", 'a<!--#include virtual="/slow" -->b<!--#include virtual="/slow" -->')
+    nginx(LOCATIONS)
+    with nginx.connect() as connection:
+        connection.wire.send(b"GET /a.html HTTP/1.1\r\nHost: a\r\n\r\n")
+        backend.wait_until_asked()
+    assert ended.get(timeout=DEADLINE) == b""
