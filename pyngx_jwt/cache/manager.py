@@ -159,8 +159,10 @@ async def _visit(
     now = cache.clock.monotonic
     turn = _Turn(count, now() + threshold, now)
     for number, (path, info) in enumerate(walk(cache.path, cache.report)):
-        look(path, info)
-        if turn.is_over():
+        is_file = not stat.S_ISDIR(info.st_mode)
+        if is_file:
+            look(path, info)
+        if is_file and turn.is_over():
             await sleep(pause)
             turn = _Turn(count, now() + threshold, now)
         elif number % _BREATH == 0:
@@ -168,23 +170,39 @@ async def _visit(
 
 
 def walk(path: str, report: files.Report) -> Iterator[tuple[str, os.stat_result]]:
-    """All files, at any depth, except those in nginx's own temporary directories."""
-    try:
-        names = os.listdir(path)
-    except OSError as error:
-        report(Severity.CRIT, f'opendir() "{path}" failed {errno_text(error)}')
-        return
-    for name in names:
-        file = f"{path}/{name}"
+    """All files, at any depth, except those in nginx's own temporary directories; and the
+    directories, of which a cache can have more than files.
+
+    A link to a directory is followed where it is the first one: others may lead in a circle."""
+    linked = set[tuple[int, int]]()
+    inside = [iter(_paths_in(path, report))]
+    while inside:
+        file = next(inside[-1], None)
+        if file is None:
+            inside.pop()
+            continue
         try:
             info = os.stat(file)
         except OSError as error:
             report(Severity.CRIT, f'stat() "{file}" failed {errno_text(error)}')
             continue
-        if not stat.S_ISDIR(info.st_mode):
-            yield file, info
-        elif name != "temp":
-            yield from walk(file, report)
+        yield file, info
+        if not stat.S_ISDIR(info.st_mode) or file.endswith("/temp"):
+            continue
+        if os.path.islink(file):
+            identity = info.st_dev, info.st_ino
+            if identity in linked:
+                continue
+            linked.add(identity)
+        inside.append(iter(_paths_in(file, report)))
+
+
+def _paths_in(path: str, report: files.Report) -> list[str]:
+    try:
+        return [f"{path}/{name}" for name in os.listdir(path)]
+    except OSError as error:
+        report(Severity.CRIT, f'opendir() "{path}" failed {errno_text(error)}')
+        return []
 
 
 def add_file(cache: Cache, path: str, info: os.stat_result) -> bool:

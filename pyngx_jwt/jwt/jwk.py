@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import gcd
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -14,11 +15,12 @@ from .algorithms import Material
 from .claims import Members
 from .encoding import Json, decode_base64url, encode_base64url, quote
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT, Private
-from .key import Key, KeyUse, unfit_rsa
+from .key import MOST_PRIVATE_BITS, Key, KeyUse, unfit_rsa
 
 _SIZES = {"P-256": 32, "P-384": 48, "P-521": 66, "secp256k1": 32, "Ed25519": 32, "Ed448": 57}
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 _CRT = ("p", "q", "dp", "dq", "qi")
+_TOO_MUCH = "the set would take too long to try"
 _OPERATIONS = {KeyUse.SIG: ("verify",), KeyUse.ENC: ("decrypt", "unwrapKey", "deriveKey")}
 
 
@@ -30,33 +32,48 @@ class _Pair(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A member of "keys": the key, or why it is skipped, and what to warn of."""
+    """A member of "keys": the key, or why it is skipped, and what to warn of.  Its work is that of
+    trying the key, or of having read it if that is more."""
 
     kid: str | None
     key: Key | None
+    work: int
     remarks: tuple[str, ...] = ()
     fault: str = ""
     is_malformed: bool = False
 
 
-def read_member(jwk: Json, number: int, uses: frozenset[KeyUse]) -> Member:
+def read_member(jwk: Json, number: int, uses: frozenset[KeyUse], most_work: int) -> Member:
     """Reads one key.  What cannot be used is skipped (RFC 7517, section 5): one key must not
-    disable the others."""
+    disable the others.  So is one that takes more work than that to try."""
     name = jwk.get("kid") if isinstance(jwk, dict) else None
     kid = name if isinstance(name, str) else None
     place = f"key {number} (kid {quote(kid)})" if kid is not None else f"key {number}"
     is_malformed = False
+    work = _work_of_reading(jwk) if KeyUse.ENC in uses and isinstance(jwk, dict) else 0
     try:
-        key = _key(jwk, uses)
+        key = _key(jwk, uses) if work < most_work else _TOO_MUCH
     except (ValueError, JWException) as error:
         key, is_malformed = str(error), True
+    if not isinstance(key, str):
+        work = max(work, key.work)
+        key = key if work <= most_work else _TOO_MUCH
     if isinstance(key, str):
-        return Member(kid, None, (f"{place} is skipped: {key}",), key, is_malformed)
+        lost = 0 if key is _TOO_MUCH else work
+        return Member(kid, None, lost, (f"{place} is skipped: {key}",), key, is_malformed)
     remarks = key.weaknesses()
     private = isinstance(jwk, dict) and not _PRIVATE.isdisjoint(jwk)
     if private and key.kty != "oct" and not key.decrypts:
         remarks.append("private key; only its public part is used")
-    return Member(kid, key, tuple(f"{place}: {remark}" for remark in remarks))
+    return Member(kid, key, work, tuple(f"{place}: {remark}" for remark in remarks))
+
+
+def _work_of_reading(jwk: Members) -> int:
+    """Of a private RSA key whose factors have to be computed, in units of ``Key.work``."""
+    if "d" not in jwk or all(name in jwk for name in _CRT):
+        return 0
+    bits = 6 * len(_text(jwk, "n") or "")
+    return 30 * (bits // 1024) ** 3 if bits < MOST_PRIVATE_BITS + 1024 else 0
 
 
 def _key(jwk: Json, uses: frozenset[KeyUse]) -> Key | str:
@@ -85,6 +102,8 @@ def _key(jwk: Json, uses: frozenset[KeyUse]) -> Key | str:
 def _useless(kty: str, alg: str | None, public: Material, decrypts: bool) -> str:
     """Why a key can do nothing of what it may be used for."""
     if decrypts and kty == "RSA" and alg in (None, *KEY_MANAGEMENT):
+        if isinstance(public, rsa.RSAPublicKey) and public.key_size > MOST_PRIVATE_BITS:
+            return f"RSA modulus of {public.key_size} bits, which takes too long to decrypt with"
         return "no private part to decrypt with"
     known = (None, *KEY_MANAGEMENT, *CONTENT_ENCRYPTION)
     if decrypts and isinstance(public, bytes) and alg in known:
@@ -154,7 +173,7 @@ def _read_rsa(jwk: Members, decrypts: bool) -> _Pair | str:
     if unfit := unfit_rsa(int.from_bytes(n), int.from_bytes(e)):
         return unfit
     public = _jwk(kty="RSA", n=n, e=e).get_op_key("verify")
-    if not decrypts or "d" not in jwk or "oth" in jwk:
+    if not decrypts or "d" not in jwk or "oth" in jwk or 8 * len(n) > MOST_PRIVATE_BITS:
         return _Pair(public)
     return _Pair(public, _private_rsa(jwk, rsa.RSAPublicNumbers(*map(int.from_bytes, (e, n)))))
 
@@ -164,12 +183,41 @@ def _private_rsa(jwk: Members, public: rsa.RSAPublicNumbers) -> rsa.RSAPrivateKe
     d, p, q, dp, dq, qi = (int.from_bytes(_octets(jwk, name)) for name in ("d", *_CRT))
     if not 1 < d < public.n:
         raise ValueError('"d" is out of range')
-    if pow(pow(2, public.e, public.n), d, public.n) != 2:  # or factors would be sought for long
-        raise ValueError('"d" does not fit "n" and "e"')
+    multiple = public.e * d - 1  # of p - 1 and of q - 1
     if not all((p, q, dp, dq, qi)):
-        p, q = rsa.rsa_recover_prime_factors(public.n, public.e, d)
+        p, q = _factors(public.n, multiple)
         dp, dq, qi = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)
-    return rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, public).private_key()
+    if p * q != public.n or min(p, q) < 3 or multiple % (p - 1) or multiple % (q - 1):
+        raise ValueError('"d" does not fit "n" and "e"')
+    if dp != d % (p - 1) or dq != d % (q - 1) or qi * q % p != 1:
+        raise ValueError("private members do not fit each other")
+    numbers = rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, public)
+    # The library would look whether p and q are primes, which keeps a worker busy for too long: 0.4
+    # seconds for 4096 bits.  A key that has passed the checks above and is wrong decrypts nothing.
+    return numbers.private_key(unsafe_skip_rsa_key_validation=True)
+
+
+def _factors(n: int, multiple: int) -> tuple[int, int]:
+    """p and q, by a multiple of p - 1 and q - 1 (NIST SP 800-56B, appendix C.1).
+
+    Every base leads to them with a probability of a half, if the multiple is one."""
+    twos = (multiple & -multiple).bit_length() - 1
+    for base in _BASES:
+        root = pow(base, multiple >> twos, n)
+        for _ in range(twos):
+            square = root * root % n
+            if square == 1 or root in (1, n - 1):
+                break
+            root = square
+        else:
+            break
+        if root not in (1, n - 1):
+            p = gcd(root - 1, n)
+            return p, n // p
+    raise ValueError('"d" does not fit "n" and "e"')
+
+
+_BASES = [n for n in range(2, 72) if all(n % m for m in range(2, n))]  # 20 of them
 
 
 def _read_ec(jwk: Members, decrypts: bool) -> _Pair | str:

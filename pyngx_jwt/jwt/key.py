@@ -13,10 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .algorithms import ALGORITHMS, Check, Material, is_same
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT, Private, Unwrap, pinned
+from .limits import KEY_WORK
 
 RSA_BITS = range(1024, 16384 + 1)
 SAFE_RSA_BITS = 2048  # RFC 7518, section 3.3; shorter ones are used with a warning
 SAFE_SECRET = {"HS384": 48, "HS512": 64}  # bytes, by "alg": those of the hash (section 3.2)
+MOST_PRIVATE_BITS = 8192  # of keys that decrypt: longer ones take a third of a second
 EXPONENT_BITS = 64  # longer public exponents serve only to keep the verifier busy
 
 
@@ -102,6 +104,17 @@ class Key:
             return 8 * len(material)
         return material.key_size if isinstance(material, RSAPublicKey) else 0
 
+    @property
+    def work(self) -> int:
+        """How long it takes to try it on a token, in units of about 5 microseconds."""
+        material = self.material
+        if isinstance(material, RSAPublicKey):
+            size = -(-material.key_size // 1024)
+            exponent = material.public_numbers().e.bit_length()
+            checks = size**2 * max(exponent // 16, 1) if self.checks else 0
+            return max(checks, 10 * size**3 if self.decrypts else 0)
+        return _WORK.get(self.crv or "", 1)
+
     def weaknesses(self) -> list[str]:
         """What is to be warned of."""
         material = self.material
@@ -111,6 +124,9 @@ class Key:
         if self.checks and isinstance(material, bytes) and len(material) < least:
             return [f"secret of {len(material)} bytes is weak"]
         return []
+
+
+_WORK = {"P-256": 20, "P-384": 80, "P-521": KEY_WORK, "secp256k1": 80, "Ed25519": 20, "Ed448": 40}
 
 
 def _decrypts(private: Private, alg: str | None) -> dict[str, Unwrap]:

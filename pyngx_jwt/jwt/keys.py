@@ -12,12 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from types import MappingProxyType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from .algorithms import ALGORITHMS
 from .encoding import Json, decode_json, quote
 from .key import SIG, Key, KeySetError, KeyUse, NoUsableKey
 from .limits import LIMITS, Limits
+
+if TYPE_CHECKING:
+    from .jwk import Member
 
 _NO_FAULTS: Mapping[str, str] = MappingProxyType({})
 
@@ -49,15 +52,14 @@ class KeySet:
         """Reads a JWK Set (RFC 7517, section 5), by default of at most 256 KiB and 64 keys.
 
         Keys that are for none of the ``uses``, of unknown type or malformed are skipped with a
-        warning.  Of private keys only the public part is used, unless they may decrypt.
+        warning, and those with which the set would take too long to try on a token.  Of private
+        keys only the public part is used, unless they may decrypt.
 
         Raises KeySetError if the text is malformed or no key is usable: NoUsableKey if that is
         not because keys are malformed.
         """
-        from .jwk import read_member
-
         octets = _octets(source, "JWK Set", limits)
-        members = [read_member(*one, uses) for one in _numbered(octets, limits)]
+        members = _read(_numbered(octets, limits), uses, limits)
         warnings = [remark for member in members for remark in member.remarks]
         faults = {member.kid: member.fault for member in members if member.kid and member.fault}
         keys = _unambiguous([m.key for m in members if m.key is not None], warnings, faults)
@@ -155,6 +157,20 @@ class KeySet:
             warnings,
             MappingProxyType(faults),
         )
+
+
+def _read(
+    numbered: Iterable[tuple[Json, int]], uses: frozenset[KeyUse], limits: Limits
+) -> list[Member]:
+    from .jwk import read_member
+
+    members: list[Member] = []
+    left = limits.set_work
+    for jwk, number in numbered:
+        member = read_member(jwk, number, uses, left)
+        members.append(member)
+        left -= member.work
+    return members
 
 
 def _unambiguous(keys: list[Key], warnings: list[str], faults: dict[str, str]) -> list[Key]:

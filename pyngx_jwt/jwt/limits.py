@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+KEY_WORK = 100  # of the slowest elliptic curve
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -14,6 +16,12 @@ class Limits:
     depth: int = 10  # of a value inside its JSON document, which itself has depth 0
     set_size: int = 256 * 1024  # of a JWK Set, or of other text with keys
     set_keys: int = 64  # keys in it, usable or not
+
+    @property
+    def set_work(self) -> int:
+        """How long all its keys may take to try on a token, in units of ``Key.work``: 64 take 32
+        milliseconds at most, which is less than clients would notice who wait meanwhile."""
+        return KEY_WORK * max(self.set_keys, 64)
 
     def __post_init__(self) -> None:
         for limit in fields(self):

@@ -103,6 +103,8 @@ def load_generation(
         sockets = plan(cycle.listens, cycle.main.worker_processes)
         generation = Generation(cycle, sockets, user, zone_directory, began)
         if _take_place(generation, old, inherited, options.test, log):
+            if old is not None and old.zone_directory not in (None, zone_directory):
+                old.zone_directory.remove()
             return generation
     if cycle is not None:
         _drop(cycle, zone_directory, old)

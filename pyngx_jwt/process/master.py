@@ -33,6 +33,7 @@ KILL_AFTER = 1.5  # seconds between TERM and KILL, the sum of nginx's delays
 START_DEADLINE = 30.0  # seconds after which a reload no longer waits for slow workers
 MOST_RELOADS = 16  # between two searches for garbage
 REJECTED = 4  # reloads that leave no more garbage than one that is rejected
+ZONES_GONE = "another program has removed files of shared memory zones"
 RESPAWN_PAUSE = 0.5  # seconds from one start of a worker to the next one in its place
 
 
@@ -190,6 +191,8 @@ class Master:
 
     def _clean_up_after_workers(self) -> None:
         """They may have been killed; what they held of the zones would be missed one day."""
+        if not self.generation.cycle.zones.are_there:
+            return
         try:
             self.generation.cycle.zones.check_readers()
         except Exception as error:  # the master outlives whatever is wrong with a zone
@@ -198,11 +201,27 @@ class Master:
     def _respawn(self) -> None:
         if self.terminate or self.quit:
             return
-        for child in self.children:
-            if child.respawn_at is not None and child.respawn_at <= time.monotonic():
-                child.respawn_at = None
-                self.generation.note(MasterEvent.RESPAWNED)
-                self._spawn(child)
+        now = time.monotonic()
+        due = [x for x in self.children if x.respawn_at is not None and x.respawn_at <= now]
+        if due and not self.new_binary and not self.generation.cycle.zones.are_there:
+            self._renew_zones(due)
+            return
+        for child in due:
+            child.respawn_at = None
+            self.generation.note(MasterEvent.RESPAWNED)
+            self._spawn(child)
+
+    def _renew_zones(self, due: list[Child]) -> None:
+        """The others still share the zones, but a new worker cannot open them."""
+        directory = self.generation.zone_directory
+        where = f' in "{directory.path}"' if directory is not None else ""
+        self.log.write(Severity.ALERT, f"{ZONES_GONE}{where}: they begin empty, by a reload")
+        former = self.generation
+        self._reconfigure()
+        for child in due:
+            is_replaced = self.generation is not former
+            child.respawn_at = None if is_replaced else time.monotonic() + START_DEADLINE
+        self.children = [x for x in self.children if x.pid or x.respawn_at is not None]
 
     def _report_ready(self) -> None:
         """The service manager waits for all workers of a start, and for those of a reload until

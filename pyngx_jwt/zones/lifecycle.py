@@ -76,6 +76,11 @@ class Zones:
         for zone in self.zones.values():
             zone.open()
 
+    @property
+    def are_there(self) -> bool:
+        """Whether other processes can open them all."""
+        return all(zone.is_there for zone in self.zones.values())
+
     def check_readers(self) -> None:
         """To be called when a process that used the zones has been killed."""
         for zone in self.zones.values():
@@ -144,10 +149,11 @@ def start_zones(
 ) -> ZoneDirectory | None:
     """Gives the zones their memory before they are used; the directory that they are in.
 
-    ``directory`` and ``old`` are those before a reload; without one a directory is created, if
-    there are zones, and the caller has to remove it in the end.  Raises OSError.
+    ``directory`` and ``old`` are those before a reload; without one, or if another program has
+    removed it, a directory is created, if there are zones, and the caller has to remove it in the
+    end.  Raises OSError.
     """
-    if directory is not None:
+    if directory is not None and os.path.isdir(directory.path):
         zones.start(directory, old)
         return directory
     if not zones.zones:

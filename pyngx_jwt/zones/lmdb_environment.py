@@ -55,6 +55,11 @@ class LmdbEnvironment:
         with open(self.path + "-lock", "r+b") as file:
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the files have their names: what cleans up directories may have removed them."""
+        return os.path.exists(self.path) and os.path.exists(self.path + "-lock")
+
     def open(self) -> Begin:
         # No writemap: a write to a mapped page that the full directory cannot give is a SIGBUS, a
         # write to the file an error.  No fsync of any kind: the directory ends with the master.

@@ -94,6 +94,11 @@ class Zone:
         if environment.begin is None:
             environment.open()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether other processes can open it."""
+        return self._table.placed().is_there
+
     def close(self) -> None:
         if self._table.environment is not None:
             self._table.environment.close()
@@ -103,7 +108,7 @@ class Zone:
 
         Raises OSError."""
         memory = old._table.environment if old is not None and self._continues(old) else None
-        if memory is None:
+        if memory is None or not memory.is_there:
             memory = LmdbEnvironment(path, self.size)
             memory.create()
         self._table.environment, self._table.size = memory, self.size

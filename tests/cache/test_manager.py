@@ -20,7 +20,7 @@ from pyngx_jwt.cache import (
     manage,
     manage_once,
 )
-from pyngx_jwt.cache.manager import remove_purged
+from pyngx_jwt.cache.manager import remove_purged, walk
 from pyngx_jwt.zones.rules import capacity
 
 from .kit import Kit
@@ -113,6 +113,58 @@ def test_the_loader_deletes_what_does_not_belong(kit: Kit) -> None:
     assert cold.index.head()[:2] == (1, 1)
     assert f'[crit] cache file "{root}/{"0" * 32}" is too small' in kit.log
     assert any(line.startswith('[crit] stat() "') and "dangling" in line for line in kit.log)
+
+
+def test_links_that_lead_in_circles(kit: Kit) -> None:
+    """Each of them is followed once; without an end there would be 2 to the power of 40 paths."""
+    cache = kit.cache("levels=1")
+    (good,) = filled(kit, cache, 1)
+    root = Path(cache.path)
+    for name in ("one", "two"):
+        (root / name).symlink_to(".")
+    (root / "temp").mkdir()
+    paths = [path for path, _ in walk(cache.path, cache.report)]
+    assert sum(path.endswith(good) for path in paths) == 2  # by itself, and by the first link
+    cold = kit.cache("levels=1")
+    asyncio.run(load_one(cold))
+    assert names(cold) == [good] and cold.index.head().entries == 1
+
+
+def test_directories_in_directories(kit: Kit) -> None:
+    """More than functions can call each other."""
+    cache = kit.cache()
+    filled(kit, cache, 1)
+    deepest = os.open(cache.path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=deepest)
+        deepest = _moved(deepest, "d")
+    cold = kit.cache()
+    asyncio.run(load_one(cold))
+    assert cold.index.head().entries == 1
+    for _ in range(1500):  # what cleans up after tests does call itself
+        deepest = _moved(deepest, "..")
+        os.rmdir("d", dir_fd=deepest)
+    os.close(deepest)
+
+
+def _moved(directory: int, name: str) -> int:
+    """Another directory in the place of the one that is open."""
+    other = os.open(name, os.O_RDONLY, dir_fd=directory)
+    os.close(directory)
+    return other
+
+
+def test_the_loader_lets_others_run_among_empty_directories(kit: Kit) -> None:
+    cache = kit.cache()
+    for number in range(100):
+        (Path(cache.path) / str(number)).mkdir()
+    breaths: list[float] = []
+
+    async def breathe(seconds: float) -> None:
+        breaths.append(seconds)
+
+    asyncio.run(load_one(cache, breathe))
+    assert breaths == [0] * 7  # directories are not counted as files, after which there is a pause
 
 
 def test_the_loader_of_a_full_zone_deletes_the_rest(kit: Kit) -> None:

@@ -18,9 +18,9 @@ from pyngx_jwt.jwt import (
     Verifier,
     read,
 )
-from pyngx_jwt.jwt.encoding import decode_json
+from pyngx_jwt.jwt.encoding import Json, decode_json, encode_base64url
 
-from .keys import NOW, enc_set, encryption_key, hs, jwks, key_set, outcome, secret
+from .keys import NOW, enc_set, encryption_key, hs, jwks, key_set, outcome, secret, signing_key
 
 HS = key_set(secret())
 
@@ -84,6 +84,60 @@ def test_no_key_is_read_of_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
         key_set(*[secret()] * 65)
     with pytest.raises(KeySetError, match="more than 64 keys"):
         KeySet.parse_pem_map(json.dumps({str(n): "" for n in range(65)}))
+
+
+TOO_MUCH = "the set would take too long to try"
+
+
+def test_keys_that_keep_a_worker_busy() -> None:
+    """A token without a kid is tried with all keys: 64 of these would take 0.4 seconds."""
+    slow = [rsa_jwk(16384, 2**64 - 1, kid=str(number)) for number in range(64)]
+    kept = key_set(*slow[:6])
+    assert len(kept.keys) == 6 and not kept.warnings
+    full = key_set(*slow)
+    assert len(full.keys) == 6 and len(full.warnings) == 58
+    assert full.warnings[0] == f'key 6 (kid "6") is skipped: {TOO_MUCH}'
+    assert full.unusable["63"] == TOO_MUCH
+    some = key_set(*slow[:6], *[rsa_jwk(2048, 65537) for _ in range(58)])
+    assert len(some.keys) == 64  # what is left is enough for those of the usual size
+
+
+@pytest.mark.parametrize("name", ["ES256", "ES384", "ES512", "ES256K", "EdDSA", "RS256"])
+def test_as_many_keys_as_a_set_may_have(name: str) -> None:
+    kept = key_set(*[{**signing_key(name).members(), "kid": str(n)} for n in range(64)])
+    assert len(kept.keys) == 64
+
+
+def test_large_keys_that_decrypt() -> None:
+    with pytest.raises(KeySetError, match="16384 bits, which takes too long to decrypt with"):
+        enc_set({**rsa_jwk(16384, 65537), "d": "AQAB", "use": "enc"})
+    (key,) = enc_set({**rsa_jwk(16384, 65537), "d": "AQAB"}).keys
+    assert key.checks and not key.decrypts
+
+
+@pytest.mark.parametrize("bits, looks", [(2048, 26), (4096, 3), (8192, 0)])
+def test_factors_are_not_sought_for_long(
+    bits: int, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a private key that lacks them, and is wrong."""
+    sought = list[int]()
+
+    def factors(n: int, multiple: int) -> tuple[int, int]:
+        sought.append(n)
+        raise ValueError("wrong")
+
+    monkeypatch.setattr("pyngx_jwt.jwt.jwk._factors", factors)
+    with pytest.raises(KeySetError, match=TOO_MUCH):
+        enc_set(*[{**rsa_jwk(bits, 65537), "d": "AQAB", "kid": str(n)} for n in range(64)])
+    assert len(sought) == looks
+
+
+def rsa_jwk(bits: int, exponent: int, **members: Json) -> dict[str, Json]:
+    """A public key that nobody has the private one of."""
+    n = 3 * 2 ** (bits - 2) + 2**64 + 13
+    octets = (n.to_bytes(bits // 8), exponent.to_bytes(-(-exponent.bit_length() // 8)))
+    texts = [encode_base64url(text).decode() for text in octets]
+    return {"kty": "RSA", "n": texts[0], "e": texts[1], **members}
 
 
 def test_other_limits_of_tokens() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pyngx_jwt.modules.auth_jwt.keyring import VARIABLE_SOURCES
+
 from ..jwt.keys import signing_key
 from ..nginx import Nginx
 from .tokens import FILES, OTHER, Issuer, bearer, token
@@ -148,3 +150,18 @@ def test_dialects_that_tell_nothing_of_unverified_tokens(nginx: Nginx, dialect: 
     )
     assert status(nginx, bearer(iss="a")) == 401
     assert status(nginx, bearer(OTHER, iss="a")) == 200
+
+
+def test_names_that_clients_make_up(nginx: Nginx) -> None:
+    """As many as there are do not make a worker forget keys that outlast their file."""
+    nginx(
+        'root html; auth_jwt "A"; auth_jwt_key_file $arg_keys.json;',
+        files=PAGES,
+    )
+    wanted = nginx.request("GET /a?keys=jwks", bearer())
+    assert wanted.status == nginx.request("GET /a?keys=jwks", bearer()).status == 200
+    (nginx.prefix / "jwks.json").unlink()
+    (nginx.prefix / "jwks.json").symlink_to("jwks.json")  # it is there, and cannot be read
+    for number in range(VARIABLE_SOURCES + 1):
+        assert nginx.request(f"GET /a?keys={number}", bearer()).status == 500
+    assert nginx.request("GET /a?keys=jwks", bearer()).status == 200

@@ -29,7 +29,7 @@ from .key_file import KeyFile
 from .key_request import KeyRequest
 from .key_sets import Failure, KeyName
 from .settings import JwtConf
-from .sources import Source
+from .sources import FixedKeys, Source
 
 FindSource = Callable[[Request], Source]
 VERIFIERS = 64  # that are kept where variables choose the keys
@@ -291,9 +291,12 @@ class UnfitName(Exception):
 
 
 class VariableSource:
-    """Finds a source with variables in its name; those used last are kept."""
+    """Finds a source with variables in its name; those used last are kept.
 
-    __slots__ = ("_known", "_make", "_name", "_of_token", "_tell")
+    Those that have had keys are kept apart: clients that make up names, as many as they like, must
+    not have these forgotten, and with them the keys that outlast an issuer that is down."""
+
+    __slots__ = ("_known", "_make", "_name", "_of_token", "_proven", "_tell")
 
     def __init__(self, name: KeyName, level: Level, make: Callable[[KeyName, str], Source]) -> None:
         self._name, self._make = name, make
@@ -304,18 +307,21 @@ class VariableSource:
             if variable.startswith("jwt_")
         ]
         self._known: dict[str, Source] = {}
+        self._proven: dict[str, Source] = {}
 
     def __call__(self, r: Request) -> Source:
         for name, get in self._of_token:
             if _UNFIT.search(get(r) or ""):
                 raise UnfitName(f'"${name}" of the token is no part of "{self._name.text.text}"')
-        text, known = self._tell(r), self._known
-        source = known.pop(text, None)
+        text = self._tell(r)
+        source = self._proven.pop(text, None) or self._known.pop(text, None)
         if source is None:
-            if len(known) >= VARIABLE_SOURCES:
-                del known[next(iter(known))]
             source = self._make(self._name, text)
-        known[text] = source  # the latest stands last
+        has_keys = not isinstance(source, FixedKeys) and source.state is not None
+        kept = self._proven if has_keys else self._known
+        if len(kept) >= VARIABLE_SOURCES:
+            del kept[next(iter(kept))]
+        kept[text] = source  # the latest stands last
         return source
 
 
