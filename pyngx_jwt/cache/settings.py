@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..conf.values import parse_msec, parse_number, parse_offset, parse_sec, parse_size
 from ..errors import ConfError
@@ -15,8 +14,7 @@ SMALLEST_ZONE = 2 * 4096  # bytes: two pages
 UNLIMITED = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class HashedPath:
+class HashedPath(NamedTuple):
     """A directory whose files are in directories named after the last characters of their names."""
 
     name: str
@@ -31,8 +29,7 @@ class HashedPath:
         return f"{path}/{name}"
 
 
-@dataclass(frozen=True, slots=True)
-class CacheSettings:
+class CacheSettings(NamedTuple):
     """One proxy_cache_path; sizes are bytes, times seconds."""
 
     path: HashedPath

@@ -11,7 +11,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from ..core.capabilities import hold_capabilities, keep_net_raw
 from ..core.module import User
@@ -28,18 +27,30 @@ QUIT, TERMINATE, REOPEN, READY = b"Q", b"T", b"R", b"+"
 FATAL = 2  # the exit code of a worker that would end again if it were started again
 
 
-@dataclass(frozen=True, slots=True)
 class Worker:
     """All that a worker is started with; ``channel`` is its end of the pair."""
 
-    cycle: LoadedCycle
-    sockets: list[Listening]
-    index: int
-    user: User | None
-    channel: socket.socket
-    serve: Serve
-    numbers: Iterator[int]
-    daemonized: bool
+    __slots__ = ("channel", "cycle", "daemonized", "index", "numbers", "serve", "sockets", "user")
+
+    def __init__(
+        self,
+        cycle: LoadedCycle,
+        sockets: list[Listening],
+        index: int,
+        user: User | None,
+        channel: socket.socket,
+        serve: Serve,
+        numbers: Iterator[int],
+        daemonized: bool,
+    ) -> None:
+        self.cycle = cycle
+        self.sockets = sockets
+        self.index = index
+        self.user = user
+        self.channel = channel
+        self.serve = serve
+        self.numbers = numbers
+        self.daemonized = daemonized
 
     def run(self) -> int:
         """Serves until told to stop; the exit status."""
