@@ -9,13 +9,13 @@ import pwd
 import resource
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 from ..core.capabilities import hold_capabilities, keep_net_raw
 from ..core.module import User
 from ..log import Log, Severity, errno_text
 from .cycle import LoadedCycle, ProcessSettings, Serve
+from .environment import set_environment
 from .loop import new_event_loop
 from .serving import Serving, log_exception
 from .signals import log_signal, unblock_signals
@@ -210,22 +210,3 @@ def _change_directory(directory: str, log: Log) -> bool:
         log.write(Severity.ALERT, f'chdir("{directory}") failed {errno_text(error)}')
         return False
     return True
-
-
-def environment(env: Sequence[str], present: Mapping[str, str]) -> dict[str, str]:
-    """What "env" leaves of an environment: the named variables, and TZ."""
-    kept = {}
-    for entry in ("TZ", *env):
-        name, sign, value = os.fsdecode(entry.encode("latin-1")).partition("=")
-        if sign:
-            kept[name] = value
-        elif name in present:
-            kept[name] = present[name]
-    return kept
-
-
-def set_environment(env: Sequence[str], present: Mapping[str, str]) -> None:
-    kept = environment(env, present)
-    os.environ.clear()
-    os.environ.update(kept)
-    time.tzset()
