@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from ..conf.values import parse_msec, parse_number, parse_offset, parse_sec, parse_size
@@ -14,7 +15,8 @@ SMALLEST_ZONE = 2 * 4096  # bytes: two pages
 UNLIMITED = 2**63 - 1
 
 
-class HashedPath(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class HashedPath:
     """A directory whose files are in directories named after the last characters of their names."""
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -15,23 +16,15 @@ class Server(NamedTuple):
     family: socket.AddressFamily
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class NameServers:
     """One directive: names are remembered separately for each.
 
     `valid` replaces the times of the records, in seconds."""
 
-    __slots__ = ("ipv4", "ipv6", "servers", "status_zone", "valid", "words")
-
-    def __init__(
-        self,
-        words: tuple[str, ...],
-        servers: tuple[Server, ...],
-        ipv6: bool = True,
-        status_zone: str = "",
-    ) -> None:
-        self.words = words  # as they are written
-        self.servers = servers
-        self.valid = 0
-        self.ipv4 = True
-        self.ipv6 = ipv6
-        self.status_zone = status_zone  # under which statistics are counted
+    words: tuple[str, ...]  # as they are written
+    servers: tuple[Server, ...]
+    valid: int = 0
+    ipv4: bool = True
+    ipv6: bool = True
+    status_zone: str = ""  # under which statistics are counted

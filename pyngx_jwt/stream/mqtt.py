@@ -5,6 +5,8 @@ Sources: MQTT 3.1.1 and 5.0, 3.1.  Text is latin-1, one character for each byte.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 CONNECT = 0x10
 VERSION_3, VERSION_5 = 4, 5
 RESERVED, WILL, PASSWORD, USERNAME = 0x01, 0x04, 0x40, 0x80  # flags
@@ -21,39 +23,18 @@ class Incomplete(Exception):
     """What was asked for has not come yet."""
 
 
+@dataclass(slots=True)
 class Connect:
     """What a client says of itself; what is not there is None."""
 
-    __slots__ = (
-        "clientid",
-        "flags",
-        "keep_alive",
-        "password",
-        "properties",
-        "username",
-        "version",
-        "will",
-    )
-
-    def __init__(
-        self,
-        version: int,
-        flags: int,
-        keep_alive: bytes,
-        properties: bytes,
-        clientid: str,
-        will: bytes = b"",
-        username: str | None = None,
-        password: str | None = None,
-    ) -> None:
-        self.version = version
-        self.flags = flags
-        self.keep_alive = keep_alive
-        self.properties = properties  # with their length, of version 5.0
-        self.clientid = clientid
-        self.will = will  # its properties, topic and payload, as they are
-        self.username = username
-        self.password = password
+    version: int
+    flags: int
+    keep_alive: bytes
+    properties: bytes  # with their length, of version 5.0
+    clientid: str
+    will: bytes = b""  # its properties, topic and payload, as they are
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
 
     def encode(self) -> bytes:
         """The packet.  Raises ValueError if it would be too long."""
