@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from hashlib import md5
 from mmap import PAGESIZE
 
@@ -33,19 +34,17 @@ Tie = Callable[[Request], Affinity]
 # -- what the configuration says -----------------------------------------------------------------
 
 
+@dataclass(slots=True)
 class StickyCookie:
     """sticky cookie"""
 
-    __slots__ = ("domain", "expires", "httponly", "name", "path", "samesite", "secure")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.expires: int | None = None  # seconds
-        self.domain: Template | None = None
-        self.path = ""
-        self.samesite: Template | None = None
-        self.httponly = False
-        self.secure = False
+    name: str
+    expires: int | None = None  # seconds
+    domain: Template | None = None
+    path: str = ""
+    samesite: Template | None = None
+    httponly: bool = False
+    secure: bool = False
 
     def bind(self, variables: Variables) -> Tie:
         domain = self.domain.bind(variables) if self.domain else None
@@ -53,33 +52,29 @@ class StickyCookie:
         return lambda r: CookieTie(self, r, domain, samesite)
 
 
+@dataclass(slots=True)
 class StickyRoute:
     """sticky route"""
 
-    __slots__ = ("names",)
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
+    names: tuple[str, ...]
 
     def bind(self, variables: Variables) -> Tie:
         getters = tuple(map(variables.resolve, self.names))
         return lambda r: RouteTie(_first(getters, r))
 
 
+@dataclass(slots=True)
 class StickyLearn:
     """sticky learn"""
 
-    __slots__ = ("create", "header", "lookup", "sessions", "size", "sync", "timeout", "zone")
-
-    def __init__(self) -> None:
-        self.zone = ""
-        self.size = 0
-        self.timeout = 600.0  # seconds
-        self.create: list[str] = []
-        self.lookup: list[str] = []
-        self.header = False
-        self.sync: str | None = None  # None: the sessions are those of this machine
-        self.sessions: Sessions | None = None  # once the zone is declared
+    zone: str = ""
+    size: int = 0
+    timeout: float = 600.0  # seconds
+    create: list[str] = field(default_factory=list)
+    lookup: list[str] = field(default_factory=list)
+    header: bool = False
+    sync: str | None = None  # None: the sessions are those of this machine
+    sessions: Sessions | None = None  # once the zone is declared
 
     def bind(self, variables: Variables) -> Tie:
         create = tuple(map(variables.resolve, self.create))
