@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Flag, auto
 from hashlib import md5
 from typing import NamedTuple
@@ -83,7 +82,6 @@ def valid_seconds(table: Sequence[Valid], status: int) -> int:
     return 0
 
 
-@dataclass(slots=True)
 class Freshness:
     """What the headers of one response say, in the order in which they came.
 
@@ -92,18 +90,36 @@ class Freshness:
     then ask ``decide``.
     """
 
-    now: int
-    ignore: Ignore = Ignore.NONE
-    cacheable: bool = True
-    valid_sec: int = 0
-    updating_sec: int = 0
-    error_sec: int = 0
-    vary: str = ""
-    no_cache: bool = False
-    expired: bool = False
-    _x_accel_expires: bool = False
-    _expires: bool = False
-    _vary: str | None = None  # all of the header's lines
+    __slots__ = (
+        "_expires",
+        "_vary",
+        "_x_accel_expires",
+        "cacheable",
+        "error_sec",
+        "expired",
+        "ignore",
+        "no_cache",
+        "now",
+        "updating_sec",
+        "valid_sec",
+        "vary",
+    )
+
+    def __init__(
+        self, now: int, ignore: Ignore = Ignore.NONE, valid_sec: int = 0, vary: str = ""
+    ) -> None:
+        self.now = now
+        self.ignore = ignore
+        self.cacheable = True
+        self.valid_sec = valid_sec
+        self.updating_sec = 0
+        self.error_sec = 0
+        self.vary = vary
+        self.no_cache = False
+        self.expired = False
+        self._x_accel_expires = False
+        self._expires = False
+        self._vary: str | None = None  # all of the header's lines
 
     def feed(self, headers: Headers) -> None:
         for name, value in headers:

@@ -11,7 +11,6 @@ import os
 import re
 import stat
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from ..log import Severity, errno_text
 from ..zones.store import MICRO, IndexTotals, ZoneFull
@@ -32,13 +31,15 @@ _DIGEST_AT_END = re.compile("[0-9a-fA-F]{32}$")
 _TEMPORARY_LENGTH = 32 + 1 + 10  # a digest, a dot and ten digits
 
 
-@dataclass(slots=True)
 class _Turn:
     """How much one turn may do before it has to sleep."""
 
-    files_left: int
-    until: float
-    now: Callable[[], float]
+    __slots__ = ("files_left", "now", "until")
+
+    def __init__(self, files_left: int, until: float, now: Callable[[], float]) -> None:
+        self.files_left = files_left
+        self.until = until
+        self.now = now
 
     def is_over(self) -> bool:
         self.files_left -= 1

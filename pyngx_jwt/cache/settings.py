@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..conf.values import parse_msec, parse_number, parse_offset, parse_sec, parse_size
 from ..errors import ConfError
@@ -31,8 +31,7 @@ class HashedPath:
         return f"{path}/{name}"
 
 
-@dataclass(frozen=True, slots=True)
-class CacheSettings:
+class CacheSettings(NamedTuple):
     """One proxy_cache_path; sizes are bytes, times seconds."""
 
     path: HashedPath

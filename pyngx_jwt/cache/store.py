@@ -12,7 +12,7 @@ import contextlib
 import os
 import time as clocks
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import ConfError
 from ..log import Severity
@@ -26,8 +26,7 @@ _LONGEST_DELAY = 3600  # seconds until an entry that is not used has been remove
 Headers = list[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class CacheClock:
+class CacheClock(NamedTuple):
     """Seconds since the epoch, and seconds of a clock that all processes share."""
 
     time: Callable[[], float] = clocks.time
@@ -37,8 +36,7 @@ class CacheClock:
         return int(self.monotonic() * 1000)
 
 
-@dataclass(frozen=True, slots=True)
-class CachePolicy:
+class CachePolicy(NamedTuple):
     """What a location says of its cache; times are seconds, ``buffer_size`` is bytes.
 
     ``temp_path`` is proxy_temp_path, used unless the cache says use_temp_path=off.

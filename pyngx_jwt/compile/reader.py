@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..conf.block import ConfBlock
@@ -29,14 +28,16 @@ def directives_of(modules: tuple[AnyModule, ...]) -> Table:
     return table
 
 
-@dataclass(slots=True)
 class StatementReader:
     """Runs statements as they are read, file by file, level by level."""
 
-    scope: Scope
-    table: Table
-    files: dict[str, str] = field(default_factory=dict)
-    nesting: IncludeNesting = field(default_factory=IncludeNesting)
+    __slots__ = ("files", "nesting", "scope", "table")
+
+    def __init__(self, scope: Scope, table: Table) -> None:
+        self.scope = scope
+        self.table = table
+        self.files: dict[str, str] = {}
+        self.nesting = IncludeNesting()
 
     def run(self, source: Source, level: ConfBlock) -> None:
         """Runs a file, or a block of it, to its end."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import enum
 import json
 from functools import cache
-from importlib import resources
 from typing import Any, NamedTuple
 
 from ..errors import ConfError
@@ -141,4 +140,6 @@ def _declaration(
 
 @cache
 def _known() -> Any:
+    from importlib import resources  # which takes time to import
+
     return json.loads(resources.files(__package__).joinpath("known.json").read_bytes())

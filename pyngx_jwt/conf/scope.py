@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..errors import ConfError
@@ -14,21 +13,40 @@ from .watch import ConfFiles, LoadWatch
 S = TypeVar("S")
 
 
-@dataclass(slots=True)
 class Scope:
     """One per configuration, so that two of them can live in one process."""
 
-    options: Options
-    warn_at: Callable[[str], None]
-    modules: tuple[Any, ...] = ()  # those that count, in nginx's order
-    statement: Statement | None = None  # the one being applied
-    things: dict[type[Any], Any] = field(default_factory=dict)
-    directories: dict[str, None] = field(default_factory=dict)  # made at start if they are missing
-    files: ConfFiles = field(default_factory=ConfFiles)
-    watch: LoadWatch = field(default_factory=LoadWatch)
-    # Where this is a list, blocks note in it which of their confs are looked up.
-    lookups: list[tuple[Any, type[Any]]] | None = None
-    _temp_names: dict[str, str] = field(default_factory=dict)
+    __slots__ = (
+        "_temp_names",
+        "directories",
+        "files",
+        "lookups",
+        "modules",
+        "options",
+        "statement",
+        "things",
+        "warn_at",
+        "watch",
+    )
+
+    def __init__(
+        self,
+        options: Options,
+        warn_at: Callable[[str], None],
+        modules: tuple[Any, ...] = (),
+        things: dict[type[Any], Any] | None = None,
+    ) -> None:
+        self.options = options
+        self.warn_at = warn_at
+        self.modules = modules  # those that count, in nginx's order
+        self.statement: Statement | None = None  # the one being applied
+        self.things: dict[type[Any], Any] = {} if things is None else things
+        self.directories: dict[str, None] = {}  # made at start if they are missing
+        self.files = ConfFiles()
+        self.watch = LoadWatch()
+        # Where this is a list, blocks note in it which of their confs are looked up.
+        self.lookups: list[tuple[Any, type[Any]]] | None = None
+        self._temp_names: dict[str, str] = {}
 
     def shared(self, kind: type[S]) -> S:
         """The one object of this kind that all levels share, made on first use."""

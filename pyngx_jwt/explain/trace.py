@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 
 from ..compile import Cycle, walk
@@ -194,7 +193,7 @@ class Trace(LoadWatch):
             if location.settle is not None:
                 location.settle = partial(self._settle, gate, location.settle)
         location.error_pages = {
-            code: replace(page, uri=partial(self._page, level, code, page.uri))
+            code: page._replace(uri=partial(self._page, level, code, page.uri))
             for code, page in location.error_pages.items()
         }
 

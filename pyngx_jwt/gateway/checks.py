@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ..core.worker import WorkerLife
@@ -228,23 +228,39 @@ def target_of(check: HealthCheck, peer: Peer) -> Peer:
     return peer
 
 
-@dataclass(slots=True)
 class NoClient:
     """The Connection of what no client has sent."""
 
-    number: int = 0
-    requests: int = 1
-    remote_addr: str = ""
-    remote_port: str = ""
-    binary_remote_addr: bytes = b""
-    server_addr: str = ""
-    server_port: str = ""
-    proxy_protocol: Any = None
-    ssl: Any = None
-    sni: str = ""
-    start: float = 0.0
-    sent: int = 0
-    closed: bool = False
+    __slots__ = (
+        "binary_remote_addr",
+        "closed",
+        "number",
+        "proxy_protocol",
+        "remote_addr",
+        "remote_port",
+        "requests",
+        "sent",
+        "server_addr",
+        "server_port",
+        "sni",
+        "ssl",
+        "start",
+    )
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.requests = 1
+        self.remote_addr = ""
+        self.remote_port = ""
+        self.binary_remote_addr = b""
+        self.server_addr = ""
+        self.server_port = ""
+        self.proxy_protocol: Any = None
+        self.ssl: Any = None
+        self.sni = ""
+        self.start = 0.0
+        self.sent = 0
+        self.closed = False
 
     def tcp_info(self) -> bytes:
         return b""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from ..conf.directive import UNLIMITED, Conf, directive, own
 from ..conf.parse import Statement
@@ -14,25 +13,43 @@ from ..http.contexts import HTTP, LOCATION
 from .match import TestSet
 
 
-@dataclass(slots=True)
 class HealthCheck:
     """One "health_check".  Times are seconds."""
 
-    interval: float = 5.0
-    jitter: float = 0.0
-    fails: int = 1
-    passes: int = 1
-    uri: str = "/"
-    mandatory: bool = False
-    persistent: bool = False
-    match: str = ""
-    port: int = 0  # that of the server
-    keepalive_time: float = 0.0
-    grpc: bool = False
-    grpc_service: str = ""
-    grpc_status: int = 0  # that is as good as "serving"
-    udp: bool = False  # in "stream"
-    statement: Statement | None = None
+    __slots__ = (
+        "fails",
+        "grpc",
+        "grpc_service",
+        "grpc_status",
+        "interval",
+        "jitter",
+        "keepalive_time",
+        "mandatory",
+        "match",
+        "passes",
+        "persistent",
+        "port",
+        "statement",
+        "udp",
+        "uri",
+    )
+
+    def __init__(self, statement: Statement | None = None) -> None:
+        self.interval = 5.0
+        self.jitter = 0.0
+        self.fails = 1
+        self.passes = 1
+        self.uri = "/"
+        self.mandatory = False
+        self.persistent = False
+        self.match = ""
+        self.port = 0  # that of the server
+        self.keepalive_time = 0.0
+        self.grpc = False
+        self.grpc_service = ""
+        self.grpc_status = 0  # that is as good as "serving"
+        self.udp = False  # in "stream"
+        self.statement = statement
 
 
 class MatchBlocks(dict[str, TestSet]):

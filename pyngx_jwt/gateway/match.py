@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from ..errors import ConfError
@@ -42,13 +41,15 @@ class Test(NamedTuple):
     bind: Callable[[Variables], Passes]
 
 
-@dataclass(slots=True)
 class TestSet:
     """A "match" block: all of its tests have to be passed."""
 
-    name: str
-    tests: list[Test] = field(default_factory=list)
-    needs_body: bool = False
+    __slots__ = ("name", "needs_body", "tests")
+
+    def __init__(self, name: str, tests: list[Test] | None = None) -> None:
+        self.name = name
+        self.tests: list[Test] = [] if tests is None else tests
+        self.needs_body = False
 
     def add(self, kind: str, words: tuple[str, ...]) -> None:
         """An entry of the block; raises ConfError."""

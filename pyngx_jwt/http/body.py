@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from ..log import Severity, errno_text
 from .client import BodyError
@@ -14,16 +13,20 @@ from .request import Request
 CHUNK = 65536
 
 
-@dataclass(slots=True)
 class KeptBody:
     """A whole request body: in memory, or in a file that is unlinked already or kept."""
 
-    data: bytes = b""
-    fd: int = -1
-    path: str = ""
-    length: int = 0
-    keep: bool = False
-    parts: list[bytes] = field(default_factory=list)
+    __slots__ = ("data", "fd", "keep", "length", "parts", "path")
+
+    def __init__(
+        self, data: bytes = b"", fd: int = -1, path: str = "", length: int = 0, keep: bool = False
+    ) -> None:
+        self.data = data
+        self.fd = fd
+        self.path = path
+        self.length = length
+        self.keep = keep
+        self.parts: list[bytes] = []
 
     def chunks(self) -> Iterator[bytes]:
         """The body in pieces of bounded size; can be asked for again."""

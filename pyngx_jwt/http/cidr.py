@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..conf.values import parse_number
 from .digits import number_of
@@ -49,8 +49,7 @@ def plain(packed: bytes) -> bytes:
     return packed[12:] if packed.startswith(MAPPED) and len(packed) == 16 else packed
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(NamedTuple):
     """A network; `size` is 4 or 16, or 0 for unix sockets, which are all one network."""
 
     size: int

@@ -5,11 +5,25 @@ from __future__ import annotations
 import re
 import time
 from calendar import isleap, timegm
-from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
 
 MAX_KNOWN: Final = 256  # dates that are remembered
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = (
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+)
 
 
 class Second:
@@ -31,7 +45,10 @@ def http_date(second: int) -> str:
     if text is None:
         if len(_known) >= MAX_KNOWN:
             _known.clear()
-        text = _known[second] = formatdate(second, usegmt=True)
+        year, month, day, hour, minute, rest, weekday, *_ = time.gmtime(second)
+        clock = f"{hour:02}:{minute:02}:{rest:02}"
+        date = f"{_WEEKDAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04}"
+        text = _known[second] = f"{date} {clock} GMT"
     return text
 
 

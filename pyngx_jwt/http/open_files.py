@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from time import monotonic
 from typing import NamedTuple
 
@@ -15,16 +14,18 @@ from .request import Request
 MOST_EXPIRED = 2  # with each file that is opened
 
 
-@dataclass(slots=True)
 class KnownFile:
     """A path that was opened lately: a descriptor, the error of opening it, or neither, while it
     has not been used often enough.  Times are those of a monotonic clock."""
 
-    used: float
-    uses: int = 0
-    fd: int = -1
-    error: int = 0
-    checked: float = 0.0  # when it was opened
+    __slots__ = ("checked", "error", "fd", "used", "uses")
+
+    def __init__(self, used: float) -> None:
+        self.used = used
+        self.uses = 0
+        self.fd = -1
+        self.error = 0
+        self.checked = 0.0  # when it was opened
 
     def forget(self) -> None:
         if self.fd >= 0:

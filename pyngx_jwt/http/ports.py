@@ -26,12 +26,14 @@ S = TypeVar("S")  # what serves: a server of HTTP, or of "stream"
 A = TypeVar("A", bound="AddressOf[Any]")
 
 
-@dataclass(slots=True)
 class Built:
     """The compiled http block; empty if there is none."""
 
-    servers: list[tuple[Level, Server]] = field(default_factory=list)
-    ports: dict[str, Port] = field(default_factory=dict)
+    __slots__ = ("ports", "servers")
+
+    def __init__(self) -> None:
+        self.servers: list[tuple[Level, Server]] = []
+        self.ports: dict[str, Port] = {}
 
 
 class Http2(NamedTuple):

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..http.head import RequestHead
 from ..http.request import Server
 
 
-@dataclass(frozen=True, slots=True)
 class HeadOptions:
     """The directives that decide how a head is read, by their names; sizes in bytes."""
 
-    client_header_buffer_size: int = 1024
-    large_client_header_buffers: tuple[int, int] = (4, 8192)
-    max_headers: int = 1000
-    ignore_invalid_headers: bool = True
-    underscores_in_headers: bool = False
-    merge_slashes: bool = True
-    allow_connect: bool = False
+    __slots__ = (
+        "allow_connect",
+        "client_header_buffer_size",
+        "ignore_invalid_headers",
+        "large_client_header_buffers",
+        "max_headers",
+        "merge_slashes",
+        "underscores_in_headers",
+    )
+
+    def __init__(
+        self,
+        client_header_buffer_size: int = 1024,
+        large_client_header_buffers: tuple[int, int] = (4, 8192),
+        max_headers: int = 1000,
+        ignore_invalid_headers: bool = True,
+        underscores_in_headers: bool = False,
+        merge_slashes: bool = True,
+        allow_connect: bool = False,
+    ) -> None:
+        self.client_header_buffer_size = client_header_buffer_size
+        self.large_client_header_buffers = large_client_header_buffers
+        self.max_headers = max_headers
+        self.ignore_invalid_headers = ignore_invalid_headers
+        self.underscores_in_headers = underscores_in_headers
+        self.merge_slashes = merge_slashes
+        self.allow_connect = allow_connect
 
     @property
     def most(self) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -26,8 +26,7 @@ Check = Callable[[bytes, bytes], bool]  # (signature, signing input) -> whether 
 Make = Callable[[Material], Check]
 
 
-@dataclass(frozen=True, slots=True)
-class Algorithm:
+class Algorithm(NamedTuple):
     name: str
     kty: str
     curves: tuple[str, ...]  # values of "crv" that may use it; empty if the key type has none

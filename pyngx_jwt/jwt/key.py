@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .algorithms import ALGORITHMS, Check, Material, is_same
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT, Private, Unwrap, pinned
@@ -94,6 +93,9 @@ class Key:
         material = self.material
         if isinstance(material, bytes):
             return material
+        # Reading keys has imported it already.
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
         return material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
     @property

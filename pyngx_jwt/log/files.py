@@ -13,21 +13,24 @@ import stat
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from ..errors import ConfError
 from .severity import STDERR_FD, Reporter, Severity, errno_text, write_all
 
 
-@dataclass(slots=True)
 class Buffer:
     """``buffer=``, ``flush=`` and ``gzip=`` of an access_log, and what waits in it."""
 
-    size: int  # bytes
-    flush: float = 0.0  # seconds a line waits at most; 0 is "until the buffer is full"
-    gzip: int = 0  # compression level; 0 is none
-    data: bytearray = field(default_factory=bytearray)
-    timer: asyncio.TimerHandle | None = None
+    __slots__ = ("data", "flush", "gzip", "size", "timer")
+
+    def __init__(
+        self, size: int, flush: float = 0.0, gzip: int = 0, data: bytearray | None = None
+    ) -> None:
+        self.size = size  # bytes
+        self.flush = flush  # seconds a line waits at most; 0 is "until the buffer is full"
+        self.gzip = gzip  # compression level; 0 is none
+        self.data = bytearray() if data is None else data
+        self.timer: asyncio.TimerHandle | None = None
 
     def same(self, other: Buffer) -> bool:
         return (self.size, self.flush, self.gzip) == (other.size, other.flush, other.gzip)

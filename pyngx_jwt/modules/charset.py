@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from ..conf.directive import Conf, directive, flag
 from ..conf.parse import Statement
@@ -35,20 +34,24 @@ _HEX = re.compile(r"[0-9A-Fa-f]+")
 _CHARSET = re.compile(r"; *charset=(.*)", re.IGNORECASE)
 
 
-@dataclass(slots=True)
 class CharsetTable:
     """One "charset_map" in both directions: byte to bytes, and character to byte."""
 
-    to_second: dict[int, str]
-    to_first: dict[int, str]
+    __slots__ = ("to_first", "to_second")
+
+    def __init__(self, to_second: dict[int, str], to_first: dict[int, str]) -> None:
+        self.to_second = to_second
+        self.to_first = to_first
 
 
-@dataclass(slots=True)
 class Charsets:
     """The character sets a configuration names, as first written, and what converts them."""
 
-    names: dict[str, str] = field(default_factory=dict)
-    tables: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)
+    __slots__ = ("names", "tables")
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self.tables: dict[tuple[str, str], dict[int, str]] = {}
 
     def add(self, name: str) -> str:
         """The key of a name."""

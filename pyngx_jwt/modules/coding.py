@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import ConfError
@@ -177,11 +176,13 @@ def _not_regular(r: Request, path: str) -> Status:
     return 404
 
 
-@dataclass(slots=True)
 class WithoutLibrary:
     """What was warned of: a directive is left out, as its package is missing."""
 
-    warnings: set[str] = field(default_factory=set)
+    __slots__ = ("warnings",)
+
+    def __init__(self) -> None:
+        self.warnings: set[str] = set()
 
 
 def library(level: Level, directive: str, extra: Extra) -> Any:

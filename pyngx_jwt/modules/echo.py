@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..conf.directive import Conf, directive, number, own
@@ -36,12 +35,14 @@ METHODS = frozenset(
 )
 
 
-@dataclass(slots=True)
 class EchoState:
     """What commands and variables of a request share."""
 
-    timer: float  # seconds since the epoch
-    item: str | None = None  # of "echo_foreach_split"
+    __slots__ = ("item", "timer")
+
+    def __init__(self, timer: float) -> None:
+        self.timer = timer  # seconds since the epoch
+        self.item: str | None = None  # of "echo_foreach_split"
 
 
 class EchoRun:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from ..conf.directive import Conf, directive
 from ..conf.parse import Statement
@@ -65,13 +64,15 @@ class Trees:
         return ""
 
 
-@dataclass(slots=True)
 class Range:
     """Part of a range within one block of 65536 addresses."""
 
-    start: int
-    end: int
-    value: str
+    __slots__ = ("end", "start", "value")
+
+    def __init__(self, start: int, end: int, value: str) -> None:
+        self.start = start
+        self.end = end
+        self.value = value
 
 
 class Ranges:
@@ -144,18 +145,29 @@ def _text(high: int, low: int) -> str:
     return f"{high >> 8}.{high & 255}.{low >> 8}.{low & 255}"
 
 
-@dataclass(slots=True)
 class Base:
     """A "geo" block as it is read."""
 
-    scope: Scope
-    trusts: bool  # proxies can be named
-    trees: Trees = field(default_factory=Trees)
-    ranges: Ranges | None = None
-    proxies: list[Network] = field(default_factory=list)
-    recursive: bool = False
-    volatile: bool = False
-    has_networks: bool = False
+    __slots__ = (
+        "has_networks",
+        "proxies",
+        "ranges",
+        "recursive",
+        "scope",
+        "trees",
+        "trusts",
+        "volatile",
+    )
+
+    def __init__(self, scope: Scope, trusts: bool) -> None:
+        self.scope = scope
+        self.trusts = trusts  # proxies can be named
+        self.trees = Trees()
+        self.ranges: Ranges | None = None
+        self.proxies: list[Network] = []
+        self.recursive = False
+        self.volatile = False
+        self.has_networks = False
 
     def add(self, entry: Statement) -> None:
         if not entry.args and self._switch(entry.name):

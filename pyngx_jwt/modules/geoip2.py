@@ -11,7 +11,6 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..conf.directive import Conf, directive, flag
@@ -94,11 +93,13 @@ def _shown(value: Any) -> str | None:
     return bytes(value).decode("latin-1") if isinstance(value, (bytes, bytearray)) else None
 
 
-@dataclass(slots=True)
 class Geoip2Databases:
     """The names of the databases of a configuration."""
 
-    names: set[str] = field(default_factory=set)
+    __slots__ = ("names",)
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
 
 
 class Geoip2Variable(NamedTuple):

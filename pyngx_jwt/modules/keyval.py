@@ -11,7 +11,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from ..conf.directive import Conf, directive
@@ -173,12 +173,14 @@ def _form(size: int, address: int, prefix: int) -> str:
     return f"{socket.inet_ntop(family, address.to_bytes(size))}/{prefix}"
 
 
-@dataclass(slots=True)
 class KeyvalZones:
     """The zones of a configuration, by name."""
 
-    by_name: dict[str, KeyvalZone] = field(default_factory=dict)
-    user: User | None = None  # of the workers, if that is another
+    __slots__ = ("by_name", "user")
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, KeyvalZone] = {}
+        self.user: User | None = None  # of the workers, if that is another
 
 
 class KeyvalConf(Conf):

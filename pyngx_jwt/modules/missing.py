@@ -6,8 +6,6 @@ programs among them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..conf.block import ConfBlock
 from ..conf.directive import Conf, own
 from ..conf.known import Class, class_of, declarations, declared_in, reason_of
@@ -77,11 +75,13 @@ def leave_out(statement: Statement, level: ConfBlock) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
 class UnsupportedHandler:
     """The handler of what a missing directive would answer."""
 
-    statement: Statement
+    __slots__ = ("statement",)
+
+    def __init__(self, statement: Statement) -> None:
+        self.statement = statement
 
     def __call__(self, r: Request) -> Status:
         statement = self.statement

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..conf.directive import Conf, directive
@@ -22,14 +21,16 @@ _NUMBER = r"-?[0-9]+"
 _KEY = re.compile(rf"(?:(<=|>=|<|>)({_NUMBER})|({_NUMBER})(?:-({_NUMBER}))?)\Z")
 
 
-@dataclass(slots=True)
 class NumMapTable:
     """A "num_map" block as it is read; a range is an inclusive pair, without an end for None."""
 
-    default: Template | None = None
-    numbers: dict[int, Template] = field(default_factory=dict)
-    ranges: list[tuple[int | None, int | None, Template]] = field(default_factory=list)
-    volatile: bool = False
+    __slots__ = ("default", "numbers", "ranges", "volatile")
+
+    def __init__(self) -> None:
+        self.default: Template | None = None
+        self.numbers: dict[int, Template] = {}
+        self.ranges: list[tuple[int | None, int | None, Template]] = []
+        self.volatile = False
 
     def add(self, entry: Statement) -> None:
         """Raises ConfError."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import count
 
 from ..conf.directive import Conf
@@ -32,11 +31,13 @@ class RangeConf(Conf):
 range_ = Module("range", RangeConf)
 
 
-@dataclass(slots=True)
 class Boundaries:
     """Numbers for multipart boundaries, never the same twice in a process."""
 
-    numbers: count[int] = field(default_factory=lambda: count(1))
+    __slots__ = ("numbers",)
+
+    def __init__(self) -> None:
+        self.numbers: count[int] = count(1)
 
     def next(self) -> str:
         return f"{next(self.numbers):020d}"

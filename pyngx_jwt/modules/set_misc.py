@@ -15,7 +15,6 @@ import secrets
 import string
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from ..conf.directive import Conf, directive, flag
 from ..conf.directive import slot as value_slot
@@ -52,11 +51,13 @@ _JSON = str.maketrans(
 Compute = Callable[[Request, list[str]], str]
 
 
-@dataclass(slots=True)
 class UpstreamLists:
     """The lists of upstreams that "upstream_list" defines, by name."""
 
-    by_name: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    __slots__ = ("by_name",)
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, tuple[str, ...]] = {}
 
 
 def _alphabet(name: str, text: str) -> str:

@@ -7,7 +7,6 @@ header, and make it part of the key of the cache.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
 from ..conf.directive import Conf, size
@@ -39,18 +38,20 @@ class SliceConf(Conf):
 slice_ = Module("slice", SliceConf)
 
 
-@dataclass(slots=True)
 class Slices:
     """How far a response in slices has come; offsets are bytes of the whole body.
 
     `start` is the first byte of the slice that is asked for, then that of the next one, `end` the
     end of the last; `answered`: the slice that was asked for is on its way."""
 
-    size: int
-    start: int
-    end: int = 0
-    etag: str | None = None
-    answered: bool = False
+    __slots__ = ("answered", "end", "etag", "size", "start")
+
+    def __init__(self, size: int, start: int) -> None:
+        self.size = size
+        self.start = start
+        self.end = 0
+        self.etag: str | None = None
+        self.answered = False
 
     @property
     def range(self) -> str:

@@ -7,7 +7,6 @@ import os
 import socket
 import struct
 import time
-from dataclasses import dataclass
 
 from ..conf.directive import Conf, bitmask, enum, number, slot, string
 from ..conf.values import parse_sec
@@ -113,14 +112,16 @@ class Sequence:
         return self._v2
 
 
-@dataclass(slots=True)
 class Identity:
     """The identifiers of a request, b"" if there is none: 16 bytes."""
 
-    cookie: str = ""
-    received: bytes = b""
-    sent: bytes = b""
-    was_reset: bool = False
+    __slots__ = ("cookie", "received", "sent", "was_reset")
+
+    def __init__(self) -> None:
+        self.cookie = ""
+        self.received = b""
+        self.sent = b""
+        self.was_reset = False
 
 
 @userid.header_filter

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
 
@@ -98,7 +97,6 @@ def _set_event() -> asyncio.Event:
     return event
 
 
-@dataclass(frozen=True, slots=True)
 class Control:
     """How a process stops its server.
 
@@ -108,11 +106,14 @@ class Control:
     and to set when it does.
     """
 
-    worker: int = 0  # which of the workers this is; a job for one of them is for 0
-    numbers: Iterator[int] = field(default_factory=lambda: count(1))  # of client connections
-    quit: asyncio.Event = field(default_factory=asyncio.Event)
-    terminate: asyncio.Event = field(default_factory=asyncio.Event)
-    serves: asyncio.Event = field(default_factory=_set_event)
+    __slots__ = ("numbers", "quit", "serves", "terminate", "worker")
+
+    def __init__(self, worker: int = 0, numbers: Iterator[int] | None = None) -> None:
+        self.worker = worker  # which of the workers this is; a job for one of them is for 0
+        self.numbers = count(1) if numbers is None else numbers  # of client connections
+        self.quit: asyncio.Event = asyncio.Event()
+        self.terminate: asyncio.Event = asyncio.Event()
+        self.serves: asyncio.Event = _set_event()
 
 
 # Reads the configuration; raises ConfError. Warnings go to the log as they come.

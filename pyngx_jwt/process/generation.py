@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,7 +16,6 @@ from ..options import Options
 from ..zones import ZoneDirectory, start_zones
 from .cycle import Load, LoadedCycle
 from .directories import make_directories
-from .loop import event_method
 from .pidfile import create_pidfile, delete_pidfile
 from .serving import log_exception
 from .sockets import (
@@ -167,7 +167,8 @@ def _take_place(
     if test:
         return True
     configure_sockets(new.sockets, new.log)
-    new.log.write(Severity.NOTICE, f'using the "{event_method()}" event method')
+    method = "epoll" if sys.platform == "linux" else "kqueue"
+    new.log.write(Severity.NOTICE, f'using the "{method}" event method')
     close_dropped(present, new.log)
     if old:
         old.cycle.open_files.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import traceback
 from typing import Any
 
@@ -29,8 +28,3 @@ def new_event_loop(log: Log) -> asyncio.AbstractEventLoop:
 
     loop.set_exception_handler(report)
     return loop
-
-
-def event_method() -> str:
-    """The name that nginx has for the loop's way of waiting."""
-    return "epoll" if sys.platform == "linux" else "kqueue"

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from .. import NGINX_VERSION, __version__
 from ..log import Log, OpenFile, Severity, initial_log, write_stderr
@@ -17,11 +18,9 @@ from .cycle import Load, Serve
 from .daemon import Daemon
 from .directories import make_default_directories
 from .generation import Generation, load_generation
-from .master import Master
 from .numbers import connection_numbers
 from .pidfile import create_pidfile, signal_process
 from .signals import Signals
-from .single import Single
 from .sockets import discard
 from .systemd import activated_numbers
 from .upgrade import (
@@ -32,6 +31,10 @@ from .upgrade import (
     handed_over,
     inherited_sockets,
 )
+
+if TYPE_CHECKING:
+    from .master import Master
+    from .single import Single
 
 
 def run(options: Options, load: Load, serve: Serve) -> int:
@@ -87,6 +90,9 @@ def _write_stdout(data: bytes) -> None:
 
 def _start(boot: Boot, generation: Generation, first_log: OpenFile) -> Master | Single | None:
     """What runs now; None if it cannot."""
+    from .master import Master  # which takes time to import
+    from .single import Single
+
     main, log = generation.cycle.main, generation.log
     _log_status(log)
     daemon, parent = None, os.getppid()

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from ..core.ports import MPTCP
 from ..log import Log, Severity, errno_text, fault_text
+from .environment import environment
 from .sockets import Listening
 from .systemd import NOTIFY_SOCKET
-from .worker import environment
 
 VARIABLE = "NGINX"  # "5;6;": the numbers of the sockets
 MANAGED = "PYNGX_MANAGED"  # the same, of those that the service manager has opened

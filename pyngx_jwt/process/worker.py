@@ -9,14 +9,13 @@ import pwd
 import resource
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 
 from ..core.capabilities import hold_capabilities, keep_net_raw
 from ..core.module import User
 from ..log import Log, Severity, errno_text
 from .cycle import LoadedCycle, ProcessSettings, Serve
+from .environment import set_environment
 from .loop import new_event_loop
 from .serving import Serving, log_exception
 from .signals import log_signal, unblock_signals
@@ -28,18 +27,30 @@ QUIT, TERMINATE, REOPEN, READY = b"Q", b"T", b"R", b"+"
 FATAL = 2  # the exit code of a worker that would end again if it were started again
 
 
-@dataclass(frozen=True, slots=True)
 class Worker:
     """All that a worker is started with; ``channel`` is its end of the pair."""
 
-    cycle: LoadedCycle
-    sockets: list[Listening]
-    index: int
-    user: User | None
-    channel: socket.socket
-    serve: Serve
-    numbers: Iterator[int]
-    daemonized: bool
+    __slots__ = ("channel", "cycle", "daemonized", "index", "numbers", "serve", "sockets", "user")
+
+    def __init__(
+        self,
+        cycle: LoadedCycle,
+        sockets: list[Listening],
+        index: int,
+        user: User | None,
+        channel: socket.socket,
+        serve: Serve,
+        numbers: Iterator[int],
+        daemonized: bool,
+    ) -> None:
+        self.cycle = cycle
+        self.sockets = sockets
+        self.index = index
+        self.user = user
+        self.channel = channel
+        self.serve = serve
+        self.numbers = numbers
+        self.daemonized = daemonized
 
     def run(self) -> int:
         """Serves until told to stop; the exit status."""
@@ -199,22 +210,3 @@ def _change_directory(directory: str, log: Log) -> bool:
         log.write(Severity.ALERT, f'chdir("{directory}") failed {errno_text(error)}')
         return False
     return True
-
-
-def environment(env: Sequence[str], present: Mapping[str, str]) -> dict[str, str]:
-    """What "env" leaves of an environment: the named variables, and TZ."""
-    kept = {}
-    for entry in ("TZ", *env):
-        name, sign, value = os.fsdecode(entry.encode("latin-1")).partition("=")
-        if sign:
-            kept[name] = value
-        elif name in present:
-            kept[name] = present[name]
-    return kept
-
-
-def set_environment(env: Sequence[str], present: Mapping[str, str]) -> None:
-    kept = environment(env, present)
-    os.environ.clear()
-    os.environ.update(kept)
-    time.tzset()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..http.request import Request, Server
@@ -50,23 +49,42 @@ class FrontSession(Protocol):
         """Closes at once, whatever it does."""
 
 
-@dataclass(slots=True)
 class FrontEnd:
     """What all connections of a worker share."""
 
-    loop: asyncio.AbstractEventLoop
-    numbers: Iterator[int]
-    multi_accept: bool = False
-    clock: DateClock = field(default_factory=DateClock)
-    connections: set[FrontConnection] = field(default_factory=set)
-    arriving: set[asyncio.Task[Any]] = field(default_factory=set)  # what is being accepted
-    handshakes: set[Any] = field(default_factory=set)  # what will be connections
-    sessions: set[FrontSession] = field(default_factory=set)  # of "stream"
-    stopping: bool = False
-    accepted: int = 0
-    requests_before: int = 0  # those of connections that have ended
-    options: dict[Server, HeadOptions] = field(default_factory=dict)
-    watch: SocketWatch | None = None  # of connections whose sockets we read and write ourselves
+    __slots__ = (
+        "accepted",
+        "arriving",
+        "clock",
+        "connections",
+        "handshakes",
+        "loop",
+        "multi_accept",
+        "numbers",
+        "options",
+        "requests_before",
+        "sessions",
+        "stopping",
+        "watch",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, numbers: Iterator[int], multi_accept: bool = False
+    ) -> None:
+        self.loop = loop
+        self.numbers = numbers
+        self.multi_accept = multi_accept
+        self.clock = DateClock()
+        self.connections: set[FrontConnection] = set()
+        self.arriving: set[asyncio.Task[Any]] = set()  # what is being accepted
+        self.handshakes: set[Any] = set()  # what will be connections
+        self.sessions: set[FrontSession] = set()  # of "stream"
+        self.stopping = False
+        self.accepted = 0
+        self.requests_before = 0  # those of connections that have ended
+        self.options: dict[Server, HeadOptions] = {}
+        # of connections whose sockets we read and write ourselves
+        self.watch: SocketWatch | None = None
 
     def deadline(self, expired: Callable[[], None]) -> Deadline:
         """One on the loop of the worker."""

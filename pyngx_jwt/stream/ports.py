@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..http.ports import AddressOf, PortOf
 from .level import StreamLevel
@@ -14,9 +14,11 @@ class StreamPort(PortOf[AddressOf[StreamServer]]):
     """A socket of "stream"."""
 
 
-@dataclass(slots=True)
 class StreamBuilt:
     """The compiled stream block; empty if there is none."""
 
-    servers: list[tuple[StreamLevel, StreamServer]] = field(default_factory=list)
-    ports: dict[str, StreamPort] = field(default_factory=dict)
+    __slots__ = ("ports", "servers")
+
+    def __init__(self) -> None:
+        self.servers: list[tuple[StreamLevel, StreamServer]] = []
+        self.ports: dict[str, StreamPort] = {}

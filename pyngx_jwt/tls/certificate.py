@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from calendar import timegm
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from .library import openssl
 
 DAY = 86400  # seconds
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _RFC2253 = 0x1110317  # XN_FLAG_RFC2253
 _COMMON_NAME = 13  # NID_commonName
 _KEYS = {6: "RSA", 912: "RSA", 408: "EC", 116: "DSA"}  # EVP_PKEY_RSA, _RSA_PSS, _EC, _DSA
@@ -137,7 +138,9 @@ def error_text(error: int) -> str:
 def seconds_of(time: Any) -> float:
     """A time of OpenSSL, in seconds since the epoch."""
     month, day, clock, year, *_ = _time(time).split()
-    return parsedate_to_datetime(f"{day} {month} {year} {clock} +0000").timestamp()
+    hour, minute, second = map(int, clock.split(":"))
+    number = _MONTHS.index(month) + 1
+    return float(timegm((int(year), number, int(day), hour, minute, second)))
 
 
 def _written(write: Callable[[Any], Any]) -> str:

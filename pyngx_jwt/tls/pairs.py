@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .connection import TlsConnection
@@ -22,12 +21,14 @@ class FileMark(NamedTuple):
     size: int = 0
 
 
-@dataclass(slots=True)
 class _Entry:
-    value: Any
-    created: float
-    accessed: float
-    file: FileMark
+    __slots__ = ("accessed", "created", "file", "value")
+
+    def __init__(self, value: Any, created: float, accessed: float, file: FileMark) -> None:
+        self.value = value
+        self.created = created
+        self.accessed = accessed
+        self.file = file
 
 
 class PairCache:

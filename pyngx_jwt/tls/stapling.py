@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -22,17 +21,26 @@ _RETRY, _LONGEST, _AHEAD = 300, 3600, 300  # seconds
 Log = Callable[[str], None]
 
 
-@dataclass(slots=True)
 class Staple:
     """The response about one certificate, given or renewed as time passes."""
 
-    response: bytes = b""
-    valid: float = inf  # seconds since the epoch
-    question: Question | None = None  # together with the next one
-    responder: Responder | None = None
-    log: Log | None = None  # for what goes wrong
-    refresh: float = 0.0
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
+    __slots__ = ("log", "question", "refresh", "responder", "response", "task", "valid")
+
+    def __init__(
+        self,
+        response: bytes = b"",
+        valid: float = inf,
+        question: Question | None = None,
+        responder: Responder | None = None,
+        log: Log | None = None,
+    ) -> None:
+        self.response = response
+        self.valid = valid  # seconds since the epoch
+        self.question = question  # together with the next one
+        self.responder = responder
+        self.log = log  # for what goes wrong
+        self.refresh = 0.0
+        self.task: asyncio.Task[None] | None = None
 
     def current(self, store: Any) -> bytes:
         """The response, b"" if there is none yet; starts to fetch the next one if it is time."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -15,8 +14,7 @@ from ..http.digits import number_of
 _UNIX_PATH_MAX = 108  # sizeof(sockaddr_un.sun_path), with the final NUL
 
 
-@dataclass(frozen=True, slots=True)
-class PeerAddress:
+class PeerAddress(NamedTuple):
     """One socket address; `name` is what $upstream_addr tells and what tells two apart."""
 
     name: str
@@ -25,8 +23,7 @@ class PeerAddress:
     family: socket.AddressFamily = socket.AF_INET
 
 
-@dataclass(frozen=True, slots=True)
-class Url:
+class Url(NamedTuple):
     """A parsed address: its text, its parts and what it resolved to (ngx_url_t)."""
 
     text: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 from typing import ClassVar, Final, cast
 
@@ -36,18 +35,39 @@ LONG_PIECE: Final = 32768  # bytes of a body that are better not copied; a frame
 MOST_INTERIM: Final = 1000  # responses before the final one
 
 
-@dataclass(frozen=True, slots=True)
 class PeerSettings:
     """What a location says about its upstream connections.  Times are seconds."""
 
-    connect_timeout: float = 60.0  # TLS handshake included
-    send_timeout: float = 60.0  # between two successes in sending
-    read_timeout: float = 60.0  # for the whole head, and between two reads of the body
-    buffer_size: int = 4096  # the head's limit
-    buffers: int = 65536  # body bytes held before the upstream has to wait
-    pass_trailers: bool = False
-    socket_keepalive: bool = False
-    keep_head: bool = False  # the response's bytes are wanted, too
+    __slots__ = (
+        "buffer_size",
+        "buffers",
+        "connect_timeout",
+        "keep_head",
+        "pass_trailers",
+        "read_timeout",
+        "send_timeout",
+        "socket_keepalive",
+    )
+
+    def __init__(
+        self,
+        connect_timeout: float = 60.0,
+        send_timeout: float = 60.0,
+        read_timeout: float = 60.0,
+        buffer_size: int = 4096,
+        buffers: int = 65536,
+        pass_trailers: bool = False,
+        socket_keepalive: bool = False,
+        keep_head: bool = False,
+    ) -> None:
+        self.connect_timeout = connect_timeout  # TLS handshake included
+        self.send_timeout = send_timeout  # between two successes in sending
+        self.read_timeout = read_timeout  # for the whole head, and between two reads of the body
+        self.buffer_size = buffer_size  # the head's limit
+        self.buffers = buffers  # body bytes held before the upstream has to wait
+        self.pass_trailers = pass_trailers
+        self.socket_keepalive = socket_keepalive
+        self.keep_head = keep_head  # the response's bytes are wanted, too
 
 
 class PeerConnection(Waiting):

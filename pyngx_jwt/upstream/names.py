@@ -9,7 +9,6 @@ import asyncio
 import time
 import traceback
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..dns import NOT_FOUND, ResolveError, Resolves, Services, error_text
@@ -23,16 +22,27 @@ from .shared import Shared
 LEAST_PAUSE = 1.0  # seconds between two questions
 
 
-@dataclass(frozen=True, slots=True)
 class Watch:
     """The servers of one group; the `timeout` is that of a resolution, in seconds."""
 
-    group: str
-    shared: Shared
-    resolver: Resolves
-    timeout: float
-    log: Log
-    takes_backup: bool  # whether the method has backup servers, as which SRV records can be used
+    __slots__ = ("group", "log", "resolver", "shared", "takes_backup", "timeout")
+
+    def __init__(
+        self,
+        group: str,
+        shared: Shared,
+        resolver: Resolves,
+        timeout: float,
+        log: Log,
+        takes_backup: bool,
+    ) -> None:
+        self.group = group
+        self.shared = shared
+        self.resolver = resolver
+        self.timeout = timeout
+        self.log = log
+        # whether the method has backup servers, as which SRV records can be used
+        self.takes_backup = takes_backup
 
     def keepers(self) -> Iterator[Coroutine[Any, Any, None]]:
         """One for each name, and one for those that are added."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from hashlib import md5
 from itertools import accumulate, count
 from typing import NamedTuple
@@ -16,8 +16,7 @@ from .roster import Edit, Found, Lookup, Roster
 DOWN, CHECKING, UNHEALTHY, DRAINING = 1, 2, 4, 8
 
 
-@dataclass(frozen=True, slots=True)
-class PeerServer:
+class PeerServer(NamedTuple):
     """One "server" directive; an address that is a name may stand for several addresses."""
 
     name: str  # as it is written in the configuration
@@ -88,7 +87,6 @@ class Peer:
         return not (self.max_conns and self.conns >= self.max_conns)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Peers:
     """Peers of equal rank; `next` are the backup ones (ngx_http_upstream_rr_peers_t).
 
@@ -97,13 +95,14 @@ class Peers:
     requests that still hold one are counted.  There may be none.
     """
 
-    peers: tuple[Peer, ...]
-    single: bool  # the only one there is: it is never held failed
-    next: Peers | None = None
-    ends: tuple[int, ...] = field(init=False)  # where the share of each peer's weight ends
+    __slots__ = ("ends", "next", "peers", "single")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "ends", tuple(accumulate(p.weight for p in self.peers)))
+    def __init__(self, peers: tuple[Peer, ...], single: bool, next: Peers | None = None) -> None:
+        self.peers = peers
+        self.single = single  # the only one there is: it is never held failed
+        self.next = next
+        # Where the share of each peer's weight ends.
+        self.ends: tuple[int, ...] = tuple(accumulate(peer.weight for peer in peers))
 
     @property
     def tries(self) -> int:
@@ -245,7 +244,7 @@ def declared_count(servers: Iterable[PeerServer]) -> int:
 
 
 def _server_found(found: Found, parent: PeerServer) -> PeerServer:
-    return replace(parent, name=found.name, weight=found.weight, backup=found.backup)
+    return parent._replace(name=found.name, weight=found.weight, backup=found.backup)
 
 
 def _peer(address: PeerAddress, server: PeerServer, serial: int) -> Peer:

@@ -7,16 +7,14 @@ one user.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from .client import PeerConnection
 
 Key: TypeAlias = tuple[str, Hashable]
 
 
-@dataclass(frozen=True, slots=True)
-class Keepalive:
+class Keepalive(NamedTuple):
     """The keepalive directives of an upstream.  Times are seconds."""
 
     connections: int = 32  # idle ones kept, 0 is none

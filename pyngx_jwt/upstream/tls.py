@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..log import Severity
 from ..metrics.handshakes import verify_failure
@@ -16,8 +15,7 @@ from ..tls.pairs import CertificateName
 from .errors import ConnectError
 
 
-@dataclass(frozen=True, slots=True)
-class PeerHandshake:
+class PeerHandshake(NamedTuple):
     """One handshake, for connect().
 
     `name` is the server's: it is sent (SNI) and verified, if at all.  Protocols of `alpn` are

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfError
@@ -18,18 +17,30 @@ from .queue import Queue
 from .shared import Shared
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Upstream:
     """What "upstream" declares, or proxy_pass implies."""
 
-    name: str
-    balancer: Balancer
-    pool: Pool | None  # None: every request has its own connection
-    key: Callable[[Any], str] | None = None  # of a request, for methods that hash
-    tie: Callable[[Any], Affinity] | None = None  # of a request to a server
-    notes_heads: bool = False  # it wants to know when a response begins
-    queue: Queue | None = None  # of requests that wait for a server
-    bound: BoundConnections | None = None  # to clients
+    __slots__ = ("balancer", "bound", "key", "name", "notes_heads", "pool", "queue", "tie")
+
+    def __init__(
+        self,
+        name: str,
+        balancer: Balancer,
+        pool: Pool | None,
+        key: Callable[[Any], str] | None = None,
+        tie: Callable[[Any], Affinity] | None = None,
+        notes_heads: bool = False,
+        queue: Queue | None = None,
+        bound: BoundConnections | None = None,
+    ) -> None:
+        self.name = name
+        self.balancer = balancer
+        self.pool = pool  # None: every request has its own connection
+        self.key = key  # of a request, for methods that hash
+        self.tie = tie  # of a request to a server
+        self.notes_heads = notes_heads  # it wants to know when a response begins
+        self.queue = queue  # of requests that wait for a server
+        self.bound = bound  # to clients
 
     @property
     def shared(self) -> Shared | None:

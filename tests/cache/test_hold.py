@@ -7,7 +7,6 @@ import os
 import stat
 import threading
 from collections.abc import Coroutine
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -441,7 +440,7 @@ def test_who_forgets_to_say_how_it_ended(kit: Kit) -> None:
 
 
 def test_min_uses(kit: Kit) -> None:
-    cache, policy = kit.cache(), replace(kit.policy, min_uses=3)
+    cache, policy = kit.cache(), kit.policy._replace(min_uses=3)
     found = [kit.ask(cache, policy=policy)[0] for _ in range(4)]
     cold = kit.cache()
     assert found == [SCARCE, SCARCE, MISS, HIT]
@@ -527,7 +526,7 @@ def test_a_response_that_varies_no_more_is_the_main_one(kit: Kit, vary: str) -> 
 
 def test_lost_variants_are_noted_once(kit: Kit) -> None:
     """The right to fetch under the variant's key is given back on the way to the main one."""
-    policy = replace(kit.policy, lock=True)
+    policy = kit.policy._replace(lock=True)
     cache = kit.cache()
     kit.ask(cache, headers=GZIP, vary="Accept-Encoding")
     kit.ask(cache, headers=PLAIN, policy=policy)
@@ -541,7 +540,7 @@ def test_lost_variants_are_noted_once(kit: Kit) -> None:
 
 @pytest.fixture
 def locking(kit: Kit) -> CachePolicy:
-    return replace(kit.policy, lock=True)
+    return kit.policy._replace(lock=True)
 
 
 class StoppedClock(asyncio.SelectorEventLoop):
@@ -614,7 +613,7 @@ def test_lock_timeout(kit: Kit, locking: CachePolicy, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(cache, "released", released)
     kit.hands.ticks += 4.7  # the lock itself would be over after five seconds
-    long = kit.hold(cache, policy=replace(locking, lock_timeout=0.2))
+    long = kit.hold(cache, policy=locking._replace(lock_timeout=0.2))
     assert long.open() is WAIT
     asyncio.run(long.wait())
     assert times == pytest.approx([0.2]) and long.open() is SCARCE
@@ -630,7 +629,7 @@ def test_looks_every_half_second(
 ) -> None:
     cache = kit.cache()
     one = kit.hold(cache, policy=locking)
-    two = kit.hold(cache, policy=replace(locking, lock_timeout=1.2))
+    two = kit.hold(cache, policy=locking._replace(lock_timeout=1.2))
     assert (one.open(), two.open()) == (MISS, WAIT)
     times: list[float] = []
 
@@ -649,7 +648,7 @@ def test_looks_every_half_second(
 def test_no_waiting_with_a_timeout_of_nothing(kit: Kit, locking: CachePolicy) -> None:
     cache = kit.cache()
     one = kit.hold(cache, policy=locking)
-    two = kit.hold(cache, policy=replace(locking, lock_timeout=0))
+    two = kit.hold(cache, policy=locking._replace(lock_timeout=0))
     assert (one.open(), two.open()) == (MISS, SCARCE)
     for hold in (one, two):
         hold.free()
@@ -793,7 +792,7 @@ def test_a_full_zone_gives_up_the_oldest(kit: Kit) -> None:
 
 
 def test_a_full_zone_of_busy_entries(kit: Kit) -> None:
-    cache, policy = kit.cache(size="16k"), replace(kit.policy, lock=True)
+    cache, policy = kit.cache(size="16k"), kit.policy._replace(lock=True)
     holds = [kit.hold(cache, str(n), policy=policy) for n in range(capacity(16 << 10))]
     for hold in holds:
         kit.hands.now += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -387,7 +386,7 @@ def test_manage_sleeps_for_the_most_urgent(kit: Kit) -> None:
 def test_uncounted_use(kit: Kit) -> None:
     """Entries asked for too seldom are forgotten as well."""
     cache = kit.cache("inactive=5")
-    kit.ask(cache, policy=replace(kit.policy, min_uses=5))
+    kit.ask(cache, policy=kit.policy._replace(min_uses=5))
     assert cache.index.head().entries == 1
     kit.hands.now += 6
     manage_once(cache)

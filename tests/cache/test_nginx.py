@@ -6,7 +6,6 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +56,7 @@ def ours(tmp_path: Path, real: RealNginx) -> Iterator[Kit]:
     """Our cache over nginx's folder, at nginx's time."""
     kit = Kit(real.prefix, ZoneDirectory.make())
     kit.hands.now = float(int(time.time()))
-    kit.policy = replace(kit.policy, buffer_size=8192, temp_path=HashedPath(f"{tmp_path}/temp"))
+    kit.policy = kit.policy._replace(buffer_size=8192, temp_path=HashedPath(f"{tmp_path}/temp"))
     yield kit
     kit.close()
 

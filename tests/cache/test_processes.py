@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import time
-from dataclasses import replace
 
 from pyngx_jwt.cache import CacheClock, Lookup, load_one, manage_once
 from tests.forks import fork
@@ -39,7 +38,7 @@ class RunningClocks(Hands):
 
 def test_waiting_for_another_process(kit: Kit) -> None:
     kit.hands = RunningClocks(now=time.time())
-    cache, policy = kit.cache(), replace(kit.policy, lock=True)
+    cache, policy = kit.cache(), kit.policy._replace(lock=True)
     ready, go = os.pipe(), os.pipe()
 
     def fetch() -> None:
@@ -69,7 +68,7 @@ def test_waiting_for_another_process(kit: Kit) -> None:
 
 
 def test_a_killed_fetcher_holds_nobody_up(kit: Kit) -> None:
-    cache, policy = kit.cache(), replace(kit.policy, lock=True)
+    cache, policy = kit.cache(), kit.policy._replace(lock=True)
     kit.ask(cache, "old")
     kit.hands.now += 100
 

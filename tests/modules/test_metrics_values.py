@@ -18,8 +18,8 @@ from pyngx_jwt.conf.scope import Scope
 from pyngx_jwt.metrics.reloads import ReloadState
 from pyngx_jwt.modules.api import metrics_pyngx
 from pyngx_jwt.modules.api.exposition import Exposition
-from pyngx_jwt.modules.api.metrics import VOCABULARIES
 from pyngx_jwt.modules.api.snapshot import Snapshot
+from pyngx_jwt.modules.api.vocabularies import VOCABULARIES
 from pyngx_jwt.options import Options, resolve_options
 
 from ..authority import Authority

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 from base64 import b64encode
 
 from ...conf.directive import Conf, directive, own
@@ -57,10 +56,12 @@ def send_page(conf: DashboardConf, level: Level) -> Handler | None:
 
 def page_for(api: str) -> str:
     """The page for the API at a URI."""
+    from html import escape  # which takes time to import
+
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n<title>pyngx</title>\n'
-        f'<style>{STYLE}</style>\n</head>\n<body data-api="{html.escape(api)}">{BODY}'
+        f'<style>{STYLE}</style>\n</head>\n<body data-api="{escape(api)}">{BODY}'
         f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
 

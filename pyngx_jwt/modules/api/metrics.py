@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ...conf.directive import UNLIMITED, Conf, directive, own
 from ...errors import ConfError
 from ...http.contexts import LOCATION, SERVER
@@ -11,22 +9,6 @@ from ...http.level import Level
 from ...http.module import Module
 from ...http.request import Handler, Request, Status
 from ...metrics import Tallies
-from .exposition import OPEN_METRICS, TEXT, Exposition, wants_open_metrics
-from .metrics_nginx import write_nginx
-from .metrics_plus import write_plus
-from .metrics_pyngx import write_pyngx
-from .metrics_stream import write_stream
-from .metrics_vts import write_vts
-from .snapshot import Snapshot
-
-Write = Callable[[Exposition, Snapshot], None]
-# The names that others have given to metrics, and ours.
-VOCABULARIES: dict[str, tuple[Write, ...]] = {
-    "nginx": (write_nginx,),
-    "plus": (write_plus, write_stream),
-    "vts": (write_vts,),
-    "pyngx": (write_pyngx,),
-}
 
 
 class MetricsConf(Conf):
@@ -43,6 +25,8 @@ class MetricsConf(Conf):
         and for NGINX Plus ("plus"), of nginx-module-vts ("vts"), and of pyngx itself; by default,
         all of them.  Any worker answers for all; the numbers of others can be one second old.
         Restrict access to it.  An addition of pyngx."""
+        from .vocabularies import VOCABULARIES  # which takes time to import
+
         for name in names:
             if name not in VOCABULARIES:
                 raise ConfError(f'invalid parameter "{name}"')
@@ -58,6 +42,10 @@ metrics = Module("metrics", MetricsConf)
 def send_metrics(conf: MetricsConf, level: Level) -> Handler | None:
     if not conf._names:
         return None
+    from .exposition import OPEN_METRICS, TEXT, Exposition, wants_open_metrics
+    from .snapshot import Snapshot
+    from .vocabularies import VOCABULARIES
+
     writers = [write for name in conf._names for write in VOCABULARIES[name]]
     scope = level.scope
 

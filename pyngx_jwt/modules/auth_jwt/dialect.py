@@ -33,8 +33,7 @@ def clue(statement: Statement, words: str = "") -> Clue:
     return Clue(f'"{text}"', statement.file, statement.line)
 
 
-@dataclass(slots=True)
-class Facts:
+class Facts(NamedTuple):
     """The directives of a configuration that several modules have, and where it is."""
 
     switches: list[Statement]  # auth_jwt other than off

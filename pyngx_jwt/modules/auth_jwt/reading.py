@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...conf.block import ConfBlock
 from ...conf.parse import Statement
@@ -18,8 +18,7 @@ from .settings import JwtConf, jwt_settings
 from .sources import Sources
 
 
-@dataclass(frozen=True)
-class KnownDialects:
+class KnownDialects(NamedTuple):
     """Among the things of a scope: the dialects to choose from, if not those of this package."""
 
     dialects: tuple[Dialect, ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...conf.values import parse_number
@@ -22,8 +21,7 @@ class DeclaredErrorPage(NamedTuple):
     uri: Template
 
 
-@dataclass(frozen=True, slots=True)
-class BoundErrorPage:
+class BoundErrorPage(NamedTuple):
     overwrite: int
     uri: Text
     constant_args: str | None

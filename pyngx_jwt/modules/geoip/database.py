@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib import resources
 from typing import NamedTuple
 
 COUNTRY_BEGIN = 16776960
@@ -46,6 +45,8 @@ class City(NamedTuple):
 @cache
 def countries() -> tuple[Country, ...]:
     """The countries by the number that databases have for them; the first is none."""
+    from importlib import resources  # which takes time to import
+
     rows = json.loads(resources.files(__package__).joinpath("countries.json").read_bytes())
     return tuple(Country(code, code3, continent, name) for code, code3, continent, name in rows)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import stat
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...conf.directive import Conf, accepted, buffers, directive, flag, own, size, time
 from ...http.contexts import EVERYWHERE, LOCATION
@@ -23,8 +23,10 @@ from ...log import Severity, fault_text
 from ..core import CoreConf
 from ..files import OpenedFile, bind_files, bind_media
 from ..mp4.atoms import Mp4Error
-from .media import Limits, Media, Unsuitable, library, read
 from .playlist import Cut, Wanted, cuts, forwarded, playlist, wanted
+
+if TYPE_CHECKING:
+    from .media import Media
 
 PLAYLIST, FRAGMENT = ".m3u8", ".ts"
 TYPES = {PLAYLIST: "application/vnd.apple.mpegurl", FRAGMENT: "video/mp2t"}
@@ -81,6 +83,8 @@ hls = Module("hls", HlsConf)
 def serve_hls(conf: HlsConf, level: Level) -> Handler | None:
     if not conf._on:
         return None
+    from .media import Limits, Unsuitable, library, read  # which takes time to import
+
     av = library(level.set_by("hls")[-1])
     core, location = level[CoreConf], level.location
     assert location is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 
 from ...conf.directive import (
     A_FLAG,
@@ -71,24 +70,40 @@ RunHandshake = Callable[["LuaConf", BoundChunk, str, Greeting], Awaitable[bool] 
 RunSet = Callable[[Request, BoundChunk, list[str]], str]
 
 
-@dataclass(slots=True)
 class LuaSettings:
     """What all levels of "http", or of "stream", share: it is of the Lua state and not of a
     location."""
 
-    used: bool = False
-    package_path: str | None = None
-    package_cpath: str | None = None
-    dictionaries: dict[str, Zone] = field(default_factory=dict)
-    init: Chunk | None = None
-    init_worker: Chunk | None = None
-    exit_worker: Chunk | None = None
-    regex_cache: int = 1024
-    regex_match_limit: int = 0
-    running_timers: int = 256
-    pending_timers: int = 1024
-    timeout: float = 0.0  # seconds that code may run without a wait; 0 is any
-    isolated: bool = False
+    __slots__ = (
+        "dictionaries",
+        "exit_worker",
+        "init",
+        "init_worker",
+        "isolated",
+        "package_cpath",
+        "package_path",
+        "pending_timers",
+        "regex_cache",
+        "regex_match_limit",
+        "running_timers",
+        "timeout",
+        "used",
+    )
+
+    def __init__(self) -> None:
+        self.used = False
+        self.package_path: str | None = None
+        self.package_cpath: str | None = None
+        self.dictionaries: dict[str, Zone] = {}
+        self.init: Chunk | None = None
+        self.init_worker: Chunk | None = None
+        self.exit_worker: Chunk | None = None
+        self.regex_cache = 1024
+        self.regex_match_limit = 0
+        self.running_timers = 256
+        self.pending_timers = 1024
+        self.timeout = 0.0  # seconds that code may run without a wait; 0 is any
+        self.isolated = False
 
 
 def _greet(conf: LuaConf, chunk: Chunk) -> None:

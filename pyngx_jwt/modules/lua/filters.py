@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...conf.directive import Conf
 from ...http.level import Level
 from ...http.module import Module, Phase
@@ -61,13 +59,15 @@ def filter_response(conf: LuaFilterConf, level: Level) -> HeaderFilter | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
 class LuaHeaderFilter:
     """Runs the code for headers, and has that for the body run."""
 
-    host: LuaHost
-    headers: BoundChunk | None
-    body: BoundChunk | None
+    __slots__ = ("body", "headers", "host")
+
+    def __init__(self, host: LuaHost, headers: BoundChunk | None, body: BoundChunk | None) -> None:
+        self.host = host
+        self.headers = headers
+        self.body = body
 
     def __call__(self, r: Request) -> None:
         run = request_of(r, self.host)

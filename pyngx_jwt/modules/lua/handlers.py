@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from ...conf.scope import Scope
 from ...core.worker import WorkerLife
@@ -79,15 +78,19 @@ def request_of(r: Request, host: LuaHost) -> LuaRequest:
     return served(r, host, LuaRequest)
 
 
-@dataclass(frozen=True, slots=True)
 class LuaHandler:
     """The handler that runs the code of a directive in a phase that can wait."""
 
-    chunk: Chunk
-    phase: str
-    host: LuaHost
-    bound: BoundChunk
-    needs_body: bool
+    __slots__ = ("bound", "chunk", "host", "needs_body", "phase")
+
+    def __init__(
+        self, chunk: Chunk, phase: str, host: LuaHost, bound: BoundChunk, needs_body: bool
+    ) -> None:
+        self.chunk = chunk
+        self.phase = phase
+        self.host = host
+        self.bound = bound
+        self.needs_body = needs_body
 
     def choose(self, r: Request) -> LuaHandler | None:
         """The one whose code runs for a request."""
@@ -106,11 +109,13 @@ class LuaHandler:
         return answer if answer is None or isinstance(answer, int) else await answer
 
 
-@dataclass(frozen=True, slots=True)
 class LuaChoice:
     """The handlers of a location and of each "if" in it, by the identity of their confs."""
 
-    handlers: dict[int, LuaHandler]
+    __slots__ = ("handlers",)
+
+    def __init__(self, handlers: dict[int, LuaHandler]) -> None:
+        self.handlers = handlers
 
     def choose(self, r: Request) -> LuaHandler | None:
         return self.handlers.get(id(r.location.conf(LuaConf)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.resources
 import os
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -39,7 +38,9 @@ class CannotLoad(Exception):
 @cache
 def own_code(name: str) -> str:
     """A file of this package."""
-    file = importlib.resources.files(__package__).joinpath(f"code/{name}.lua")
+    from importlib import resources  # which takes time to import
+
+    file = resources.files(__package__).joinpath(f"code/{name}.lua")
     return file.read_text("latin-1")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from ...conf.scope import Scope
 from ...core.worker import WorkerLife
@@ -104,13 +103,15 @@ def run_stream_log(
 # -- running --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class StreamLuaHandler:
     """The handler that runs the code of a directive in a phase that can wait."""
 
-    phase: str
-    host: LuaHost
-    bound: BoundChunk
+    __slots__ = ("bound", "host", "phase")
+
+    def __init__(self, phase: str, host: LuaHost, bound: BoundChunk) -> None:
+        self.phase = phase
+        self.host = host
+        self.bound = bound
 
     def __call__(self, s: StreamSession) -> Awaitable[Status | None] | Status | None:
         run = served(s, self.host, LuaSession)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ...http.request import Location
@@ -10,18 +9,29 @@ from ...http.template import Text
 from .exporter import Exporter
 
 
-@dataclass(slots=True)
 class Collector:
     """Where spans are sent to, and when: the block "otel_exporter"."""
 
-    endpoint: str = ""
-    has_tls: bool = False
-    certificates: bytes | None = None  # PEM; None: those that gRPC has
-    headers: list[tuple[str, str | bytes]] = field(default_factory=list)
-    interval: float = 5.0  # seconds
-    batch_size: int = 512
-    batch_count: int = 4
-    given: set[str] = field(default_factory=set)
+    __slots__ = (
+        "batch_count",
+        "batch_size",
+        "certificates",
+        "endpoint",
+        "given",
+        "has_tls",
+        "headers",
+        "interval",
+    )
+
+    def __init__(self, endpoint: str = "", has_tls: bool = False) -> None:
+        self.endpoint = endpoint
+        self.has_tls = has_tls
+        self.certificates: bytes | None = None  # PEM; None: those that gRPC has
+        self.headers: list[tuple[str, str | bytes]] = []
+        self.interval = 5.0  # seconds
+        self.batch_size = 512
+        self.batch_count = 4
+        self.given: set[str] = set()
 
 
 class Description(NamedTuple):
@@ -31,14 +41,16 @@ class Description(NamedTuple):
     attributes: tuple[tuple[str, Text], ...]
 
 
-@dataclass(slots=True)
 class Tracing:
-    collector: Collector | None = None
-    library: Any = None  # the messages of OTLP
-    service: str = ""
-    resource: dict[str, str] = field(default_factory=dict)
-    descriptions: dict[Location, Description] = field(default_factory=dict)
-    exporter: Exporter | None = None  # of a worker
+    __slots__ = ("collector", "descriptions", "exporter", "library", "resource", "service")
+
+    def __init__(self, collector: Collector | None = None) -> None:
+        self.collector = collector
+        self.library: Any = None  # the messages of OTLP
+        self.service = ""
+        self.resource: dict[str, str] = {}
+        self.descriptions: dict[Location, Description] = {}
+        self.exporter: Exporter | None = None  # of a worker
 
     def all_of_resource(self) -> dict[str, str]:
         """The attributes of the server, with its name."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ...http.escape import escape_html
 from ...http.postpone import Postponed, Stub
@@ -45,8 +44,7 @@ class Page(Protocol):
         """Writes a block in place of the response of a subrequest."""
 
 
-@dataclass(frozen=True, slots=True)
-class SsiCommand:
+class SsiCommand(NamedTuple):
     """`params` are its parameters, those in `mandatory` must be there."""
 
     run: Callable[[Page, Params], None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from ...conf.directive import UNLIMITED, Conf, directive, own, time
 from ...conf.parse import Statement
@@ -23,12 +22,14 @@ from ...stream.contexts import IN_STREAM, STREAM, STREAM_SERVER
 _HEX = re.compile(r"\\x([0-9A-Fa-f]{2})")
 
 
-@dataclass(slots=True)
 class StreamTests:
     """A "match" block: what is sent, and whether what has come so far passes."""
 
-    send: bytes | None = None
-    expects: Callable[[str], bool] | None = None
+    __slots__ = ("expects", "send")
+
+    def __init__(self) -> None:
+        self.send: bytes | None = None
+        self.expects: Callable[[str], bool] | None = None
 
     def passes(self, seen: bytes) -> bool:
         return self.expects is None or self.expects(seen.decode("latin-1"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from mmap import PAGESIZE
 from typing import NamedTuple, Protocol
@@ -469,7 +468,7 @@ class UpstreamConf(Conf):
             make, extra, servers = method.make, method.extra, self.servers
             if any(server.slow_start for server in servers) and "slow_start" in method.allowed:
                 make, extra = partial(SlowStart, make=make), extra + RECOVERY
-                servers = tuple(replace(server, unit=UNIT) for server in servers)
+                servers = tuple(server._replace(unit=UNIT) for server in servers)
             if self.level.shared(DeclaredChecks):
                 extra += ("down",)
             values = len(SHARED) + len(extra)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from ....conf.directive import directive, slot
 from ....conf.parse import Statement, full_name
@@ -150,7 +150,7 @@ def _sniff(facts: Facts) -> tuple[Statement, str] | None:
                 return statement, "PEM"
             if not head:
                 continue
-            if head.lstrip().startswith(b"{") or PurePosixPath(name).suffix == ".json":
+            if head.lstrip().startswith(b"{") or os.path.splitext(name)[1] == ".json":
                 break
             return statement, "raw secret"
     return None
