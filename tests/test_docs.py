@@ -198,20 +198,31 @@ def test_unused_values_are_documented() -> None:
 
 
 MARKDOWN = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+CODE = re.compile(r"```.*?```|`[^`]*`|^ {4}[^\n]*$", re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
-        path = target.partition("#")[0]
-        if path and not target.startswith(("http:", "https:")):
-            assert (page.parent / path).exists(), target
+    for target in re.findall(r"\]\(([^)\s]+)\)", CODE.sub("", page.read_text())):
+        if target.startswith(("http:", "https:")):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = page.parent / path if path else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """Of the headings, as GitHub and the documentation site make them."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return frozenset(re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings)
 
 
 WRITTEN = [page for page in MARKDOWN if docs.WRITTEN.strip() not in page.read_text()]
 PERSONS = "whoever|whomever|somebody|nobody|everybody|anybody"
 AVOIDED = re.compile(rf"\b({PERSONS}|anew|what becomes of|tells? (of|what|how))\b", re.IGNORECASE)
-CODE = re.compile(r"```.*?```|`[^`]*`|^ {4}[^\n]*$", re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))

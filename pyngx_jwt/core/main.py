@@ -145,8 +145,9 @@ class MainConf(Conf):
 
     @directive(MAIN)
     def user(self, user: str, group: str = "") -> None:
-        """Sets the user and group of the worker processes if the master runs as root.  If the group
-        is omitted, it has the name of the user.  Has no effect without root privileges."""
+        """Sets the user and group of the worker processes if the master runs as root, by default
+        "nobody".  If the group is omitted, it has the name of the user.  Has no effect without
+        root privileges."""
         if "user_ids" in vars(self):
             raise ConfError('"user" directive is duplicate')
         try:
@@ -161,8 +162,8 @@ class MainConf(Conf):
 
     @directive(MAIN)
     def worker_processes(self, number: str) -> None:
-        """Sets the number of worker processes; "auto" is the number of processor cores.  Each
-        worker uses one core."""
+        """Sets the number of worker processes, by default 1; "auto" is the number of processor
+        cores.  Each worker uses one core."""
         self.once("workers", "worker_processes")
         if number == "auto":
             self.workers = 0

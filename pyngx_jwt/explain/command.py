@@ -148,7 +148,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add(
         "--now",
         metavar="TIME",
-        help='time of the request: "+1h", "=-1d" (with "="), "@SECONDS" or a date',
+        help='time of the request: "+1h", "-1d" (as --now=-1d), "@SECONDS" or a date',
     )
     add("--jwks", metavar="FILE", help="response to key requests")
     add("--jwt-dialect", metavar="NAME", default="", help="same as for pyngx")

@@ -92,7 +92,12 @@ class CharsetConf(Conf):
             with located(entry):
                 _add_entry(table, entry, other == UTF8)
 
-    @directive(HERE, default="text/html text/xml text/plain ...", syntax="charset_types type ...")
+    @directive(
+        HERE,
+        default="text/html text/xml text/plain text/vnd.wap.wml application/javascript "
+        "application/rss+xml",
+        syntax="charset_types type ...",
+    )
     def charset_types(self, type: str, *types: str) -> None:
         """Sets the MIME types that the module applies to, in addition to text/html.  "*" means all
         types."""

@@ -19,7 +19,7 @@ from ..http.request import Handler, Request, Status
 from ..log import Severity
 
 CONSEQUENCES = {
-    Class.HANDLER: ": what it would answer gets 501",
+    Class.HANDLER: ": requests that it would answer get a 501",
     Class.EFFECT: " and is ignored",
 }
 

@@ -107,7 +107,8 @@ mail { server { listen 25; } }
     assert {f.severity.word for f in found} == {"info"}
     hints = {f.message.partition('"')[2].partition('"')[0]: f.hint for f in found}
     assert not {"brotli", "js_fetch_timeout"} & {*hints}  # these are accepted
-    assert hints["js_content"] == "with --allow-unsupported, what it would answer gets 501"
+    hint = "with --allow-unsupported, requests that it would answer get a 501"
+    assert hints["js_content"] == hint
     assert hints["js_periodic"] == "--allow-unsupported leaves it out"
     assert hints["js_set"].startswith("it is never ignored: its variables may control access")
 

@@ -16,7 +16,7 @@ LENIENT = ("--allow-unsupported",)
 SOURCE = "<?php $password = 'hunter2'; ?>"
 FILES = {"html/config.php": SOURCE, "html/index.html": "index", "html/sub/config.php": SOURCE}
 NJS = pytest.mark.pyngx_only("nginx has njs, or does not know it")
-NOT_ANSWERED = ": what it would answer gets 501"
+NOT_ANSWERED = ": requests that it would answer get a 501"
 SUPPORTED = pytest.mark.nginx_differs("it has these directives")
 
 

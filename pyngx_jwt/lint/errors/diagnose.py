@@ -44,7 +44,7 @@ _RULES = (  # of the text of an error, the first that fits
 )
 IN_HTTP = SERVER | LOCATION | CONDITIONS | LIMIT_EXCEPT | UPSTREAM
 _LEFT_OUT = {
-    Class.HANDLER: "with --allow-unsupported, what it would answer gets 501",
+    Class.HANDLER: "with --allow-unsupported, requests that it would answer get a 501",
     Class.EFFECT: "--allow-unsupported leaves it out",
 }
 NO_KEY = "JWT: key not set"

@@ -64,9 +64,9 @@ class OtelConf(Conf):
     otel_trace = template(
         None,
         EVERYWHERE,
-        'Traces requests for which the value is "on" or "1".  It is evaluated once for a request, '
-        "in its first location.  A variable of split_clients can choose a share of all requests, "
-        "and $otel_parent_sampled those that the client traces.",
+        'Traces requests for which the value is "on" or "1", by default none.  It is evaluated '
+        "once for a request, in its first location.  A variable of split_clients can choose a "
+        "share of all requests, and $otel_parent_sampled those that the client traces.",
         syntax="on | off | $variable",
     )
     otel_trace_context = enum(
