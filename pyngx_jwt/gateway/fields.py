@@ -14,6 +14,7 @@ from .wire import SplitHead
 SetHeaders = Sequence[tuple[str, Template]]
 Defaults = Sequence[tuple[str, str]]
 Field = tuple[str, Getter | None]  # "Name: " and what follows, or a line that is always the same
+NO_HOST: Final[Field] = ("Host: ", None)
 MOST_NAMES: Final = 256  # spellings of names that are remembered
 
 
@@ -54,23 +55,54 @@ class Fields:
 
 
 def compile_fields(
-    set_headers: SetHeaders, defaults: Defaults, level: Level, own: Mapping[str, Getter]
+    set_headers: SetHeaders,
+    defaults: Defaults,
+    level: Level,
+    own: Mapping[str, Getter],
+    host: Getter | None = None,
 ) -> Fields:
     """The level's own fields, then the defaults it does not name; `own` are the variables that
-    need no step through the table of variables."""
-    key = compile_fields, set_headers, defaults
-    return level.variables.once(key, lambda: _compile(set_headers, defaults, level, own))
+    need no step through the table of variables, `host` is sent where the level's Host is empty."""
+    key = compile_fields, set_headers, defaults, host
+    return level.variables.once(key, lambda: _compile(set_headers, defaults, level, own, host))
 
 
 def _compile(
-    set_headers: SetHeaders, defaults: Defaults, level: Level, own: Mapping[str, Getter]
+    set_headers: SetHeaders,
+    defaults: Defaults,
+    level: Level,
+    own: Mapping[str, Getter],
+    host: Getter | None,
 ) -> Fields:
     given = {name.lower() for name, _ in set_headers}
     missing = [(n, Template(v)) for n, v in defaults if n.lower() not in given]
-    fields = [*set_headers, *missing]
-    sent = [_field(name, value, level.variables, own) for name, value in fields if value.text]
-    sent.sort(key=lambda field: not field[0].lower().startswith("host: "))
-    return Fields(sent, frozenset(name.lower() for name, _ in fields))
+    others, set_host = split_host([*set_headers, *missing])
+    variables = level.variables
+    sent = [_field(name, value, variables, own) for name, value in others if value.text]
+    if set_host is not None:
+        sent[:0] = _host_field(_field("Host", set_host, variables, own), host)
+    return Fields(sent, frozenset(given | {name.lower() for name, _ in missing}))
+
+
+def split_host(fields: SetHeaders) -> tuple[SetHeaders, Template | None]:
+    """The fields without Host, and the value of the last Host, which is the one that counts."""
+    hosts = [value for name, value in fields if name.lower() == "host"]
+    others = tuple(field for field in fields if field[0].lower() != "host")
+    return others, hosts[-1] if hosts else None
+
+
+def _host_field(field: Field, fallback: Getter | None) -> list[Field]:
+    """Host, which a request of HTTP/1.1 cannot do without."""
+    name, value = field
+    if fallback is None:
+        return [] if field == NO_HOST else [field]
+    if value is None:
+        return [(name, fallback) if field == NO_HOST else field]
+    return [(name, _either(value, fallback))]
+
+
+def _either(first: Getter, second: Getter) -> Getter:
+    return lambda r: first(r) or second(r)
 
 
 def _field(name: str, value: Template, variables: Variables, own: Mapping[str, Getter]) -> Field:

@@ -7,9 +7,9 @@ from .wire import SplitHead
 
 
 def start_lines(method: str, scheme: str, path: str, authority: str) -> list[str]:
-    """The pseudo-header fields; without an authority there is a field "Host"."""
+    """The pseudo-header fields."""
     lines = [f":method: {method}", f":scheme: {scheme}", f":path: {path}"]
-    return [*lines, f":authority: {authority}"] if authority else lines
+    return [*lines, f":authority: {authority}"]
 
 
 def join_head(lines: list[str]) -> bytes:
@@ -26,6 +26,6 @@ def lines_of(head: bytes) -> list[str]:
     lines = [line.split(": ", 1) for line in head.decode("latin-1").split("\r\n")[:-2]]
     start = {name: value for name, value in lines if name.startswith(":")}
     first = f"{start[':method']} {start[':path']} HTTP/2"
-    host = [f"host: {start[':authority']}"] if ":authority" in start else []
+    host = f"host: {start[':authority']}"
     rest = (f"{name.lower()}: {value}" for name, value in lines if name not in start)
-    return [first, *host, *rest, "", ""]
+    return [first, host, *rest, "", ""]

@@ -136,7 +136,7 @@ def test_chunked_body(site: Site) -> None:
 
 
 def test_set_header(site: Site) -> None:
-    """One that is empty is not sent; Host is in the place of the authority."""
+    """One that is empty is not sent."""
     calls: list[Http2Peer] = []
 
     def answer(call: Http2Peer) -> None:
@@ -145,7 +145,7 @@ def test_set_header(site: Site) -> None:
 
     site.server(answer)
     site("""
-        h2_set_header X-One "$arg_a b"; h2_set_header X-Two ""; h2_set_header Host $host;
+        h2_set_header X-One "$arg_a b"; h2_set_header X-Two "";
         location / { h2_pass %%B%%; }
         """)
     site.nginx.exchange("""
@@ -154,8 +154,28 @@ def test_set_header(site: Site) -> None:
         < 200
         """)
     fields = dict(calls[0].fields)
-    assert (fields["x-one"], fields["host"]) == ("1 b", "localhost")
-    assert not {"x-two", ":authority"} & fields.keys()
+    assert fields["x-one"] == "1 b"
+    assert not {"x-two", "host"} & fields.keys()
+
+
+@pytest.mark.pyngx_only("nginx has it since 1.31.4")
+def test_set_host(site: Site) -> None:
+    """The last Host is the authority; where it is empty, the upstream's name is."""
+    calls: list[Http2Peer] = []
+
+    def answer(call: Http2Peer) -> None:
+        calls.append(call)
+        call.respond()
+
+    site.server(answer)
+    site("""
+        h2_set_header Host first; h2_set_header HOST $arg_a;
+        location / { h2_pass %%B%%; }
+        """)
+    site.nginx.exchange("> GET /?a=b\n< 200\n\n> GET /\n< 200")
+    fields = [dict(call.fields) for call in calls]
+    assert [got[":authority"] for got in fields] == ["b", site.nginx.filled("127.0.0.1:%%PORT_b%%")]
+    assert not any("host" in got for got in fields)
 
 
 @pytest.mark.nginx_differs("it sends the line break")

@@ -211,6 +211,31 @@ def test_set_header(nginx: Nginx) -> None:
     ]
 
 
+@pytest.mark.pyngx_only("nginx has it since 1.31.4")
+@pytest.mark.parametrize(
+    ("fields", "version", "host"),
+    [
+        ("proxy_set_header Host $arg_a;", "1.1", "127.0.0.1:%%PORT_b%%"),
+        ('proxy_set_header Host "";', "1.1", "127.0.0.1:%%PORT_b%%"),
+        ("proxy_set_header Host $arg_a;", "1.0", ""),
+        ('proxy_set_header Host "";', "1.0", ""),
+        ("proxy_set_header HOST a; proxy_set_header host b;", "1.1", "b"),
+        ("proxy_set_header HOST a; proxy_set_header host b$arg_a;", "1.0", "b"),
+    ],
+)
+def test_host(nginx: Nginx, fields: str, version: str, host: str) -> None:
+    """The last Host counts; a request of HTTP/1.1 has one even if it is empty."""
+    backend = nginx.backend("b", OK)
+    nginx(f"""
+        proxy_http_version {version}; {fields}
+        location / {{ proxy_pass http://127.0.0.1:%%PORT_b%%; }}
+        """)
+    nginx.exchange("> GET /\n< 200")
+    lines = head(backend.connections(1)[0])
+    sent = [line for line in lines if line.lower().startswith("host:")]
+    assert sent == ([f"Host: {nginx.filled(host)}"] if host else [])
+
+
 def test_set_header_inheritance(nginx: Nginx) -> None:
     """Only a level without fields of its own takes the outer ones; the defaults stay."""
     nginx(

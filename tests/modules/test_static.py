@@ -457,6 +457,34 @@ def test_unreadable(nginx: Nginx) -> None:
     nginx.wait_for_log(r'openat\(\) "\S+/html/off/link" failed \(40: ')
 
 
+def test_root_that_ends_with_a_slash(nginx: Nginx) -> None:
+    """One slash is not part of the root; an alias is taken as it is."""
+    nginx(
+        """
+        root %%DIR%%/html/;
+        location /inherited { return 200 $document_root; }
+        location /two       { root html//; return 200 $document_root; }
+        location /variable  { root /$arg_a/; return 200 $document_root; }
+        location /all       { root /; return 200 "$document_root|$request_filename"; }
+        location /alias     { alias html/; return 200 $document_root; }
+        """,
+        files={"html/ten": "0123456789"},
+    )
+    prefix = nginx.filled("%%DIR%%")
+    got = [
+        nginx.request(f"GET {uri}").text
+        for uri in ("/inherited", "/two", "/variable?a=b", "/all", "/alias", "/ten")
+    ]
+    assert got == [
+        f"{prefix}/html",
+        f"{prefix}/html/",
+        "/b",
+        "|/all",
+        f"{prefix}/html/",
+        "0123456789",
+    ]
+
+
 def test_changed_file(site: Nginx) -> None:
     site.write("html/changing", "one")
     before = site.request("GET /changing")

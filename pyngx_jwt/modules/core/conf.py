@@ -164,7 +164,8 @@ class CoreConf(CoreSettings):
         if "document_root" in Template(path).names or "realpath_root" in Template(path).names:
             name = next(n for n in Template(path).names if n in ("document_root", "realpath_root"))
             raise ConfError(f'the ${name} variable cannot be used in the "root" directive')
-        self.root_path = Template(path)
+        # The URI begins with the slash that a directory may end with.
+        self.root_path = Template(path[:-1] if path.endswith("/") and path != "/" else path)
 
     @directive(LOCATION)
     def alias(self, path: str) -> None:

@@ -25,12 +25,18 @@ def bind_content_type(level: Level) -> Callable[[str], str]:
 def bind_root(level: Level) -> Callable[[Request], str]:
     """A function from a request to its root or alias."""
     conf = level[CoreConf]
-    full = conf.scope.full_name
     if conf.root_path.is_constant:
-        root = full(conf.root_path.text)
+        root = _constant_root(conf)
         return lambda r: root
+    full = conf.scope.full_name
     text = once_at_a_time("document_root", conf.root_path.bind(level.variables))
     return lambda r: full(text(r) or "")
+
+
+def _constant_root(conf: CoreConf) -> str:
+    """The directory, without the slash that URIs begin with: nothing for "root /"."""
+    text = conf.root_path.text
+    return "" if text == "/" and not conf.alias_length else conf.scope.full_name(text)
 
 
 def bind_path(level: Level, root_of: Callable[[Request], str]) -> Callable[[Request], str]:
@@ -41,7 +47,7 @@ def bind_path(level: Level, root_of: Callable[[Request], str]) -> Callable[[Requ
     conf = level[CoreConf]
     length = conf.alias_length
     constant = conf.root_path.is_constant
-    root = conf.scope.full_name(conf.root_path.text) if constant else ""
+    root = _constant_root(conf) if constant else ""
 
     def by_root(r: Request) -> str:
         return (root if constant else root_of(r)) + r.uri

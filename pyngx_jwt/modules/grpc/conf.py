@@ -47,9 +47,9 @@ class GrpcConf(HiddenHeadersConf, TlsConf, AddressConf, prefix="grpc"):
     def set_header(self, field: str, value: str) -> None:
         """Sets a header of requests to the upstream, or removes the client's if the value is empty.
         Inherited if and only if the level has none of its own.  By default, Content-Length is the
-        client's and TE is "trailers" if the client sent that; "Host" takes the place of
-        ":authority", which is the address in "grpc_pass".  Unlike in nginx, a line break in a value
-        is an error (500)."""
+        client's and TE is "trailers" if the client sent that; "Host" is sent as ":authority",
+        which otherwise is the address in "grpc_pass".  Unlike in nginx, a line break in a value is
+        an error (500)."""
         others = vars(self).get("set_headers", ())
         self.set_headers = (*others, (field, Template(value)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...gateway.answer import ACCEL
-from ...gateway.fields import compile_fields
+from ...gateway.fields import compile_fields, split_host
 from ...gateway.http2 import join_head, lines_of, start_lines
 from ...gateway.wire import AddressVars, AddressWire, Outgoing
 from ...http.level import Level
@@ -41,8 +41,9 @@ class GrpcWire(AddressWire):
         self.connection = Http2Connection
         self.kept: ResponseReader = HTTP2
         self.schemes, self.hidden = GrpcConf.schemes, HIDDEN
-        self._sets_host = any(name.lower() == "host" for name, _ in conf.set_headers)
-        self._fields = compile_fields(conf.set_headers, DEFAULTS, level, {})
+        set_headers, host = split_host(conf.set_headers)
+        self._host = host.bind(level.variables) if host else None
+        self._fields = compile_fields(set_headers, DEFAULTS, level, {})
 
     def describe(self, scheme: str, url: Url, *, from_variables: bool) -> AddressVars:
         """The address is what the server is told of its name."""
@@ -56,8 +57,8 @@ class GrpcWire(AddressWire):
         """Raises UnwritableRequest."""
         out.scheme, out.is_head, out.reader = out.vars.scheme, r.method == "HEAD", GRPC
         scheme = "https" if self.schemes[out.scheme].tls else "http"
-        authority = "" if self._sets_host else out.vars.address
-        lines = start_lines(r.method, scheme, _path(r), authority)
+        authority = self._host(r) if self._host else ""
+        lines = start_lines(r.method, scheme, _path(r), authority or out.vars.address)
         self._fields.write(r, lines, passes=True)
         return join_head(lines)
 

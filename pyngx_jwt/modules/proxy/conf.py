@@ -60,8 +60,8 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         EVERYWHERE,
         "Sets the HTTP version of requests to the upstream. Keep-alive connections require 1.1 or "
         "2. With 2, the upstream must speak HTTP/2 at once: over TLS it is offered with ALPN, "
-        'without TLS it is assumed. "Host" is sent as ":authority", unless "proxy_set_header" sets '
-        "it. Connections are not upgraded.",
+        'without TLS it is assumed. "Host" is sent as ":authority". '
+        "Connections are not upgraded.",
         syntax="1.0 | 1.1 | 2",
     )
     proxy_method = template(
@@ -116,8 +116,9 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
     def proxy_set_header(self, field: str, value: str) -> None:
         """Sets a header of requests to the upstream, or removes the client's if the value is empty.
         Inherited if and only if the level has none of its own: one header in a location loses all
-        inherited ones.  By default, Host is $proxy_host and Connection is removed.  Unlike in
-        nginx, a line break in a value is an error (500)."""
+        inherited ones.  By default, Host is $proxy_host and Connection is removed.  An empty Host
+        is $proxy_host as well, unless "proxy_http_version" is 1.0.  Unlike in nginx, a line break
+        in a value is an error (500)."""
         others = vars(self).get("set_headers", ())
         self.set_headers = (*others, (field, Template(value)))
 

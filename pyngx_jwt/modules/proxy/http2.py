@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...gateway.fields import Defaults, Fields, compile_fields
+from ...gateway.fields import Defaults, Fields, compile_fields, split_host
 from ...gateway.http2 import join_head, lines_of, start_lines
 from ...gateway.wire import Outgoing
 from ...http.level import Level
@@ -19,20 +19,21 @@ class ProxyHttp2Wire(HttpWire):
     upgrades = False
 
     def __init__(self, conf: ProxyConf, level: Level) -> None:
-        self.sets_host = any(name.lower() == "host" for name, _ in conf.set_headers)
+        self.set_headers, host = split_host(conf.set_headers)
+        self.set_host = host.bind(level.variables) if host else None
         super().__init__(conf, level)
         self.connection, self.kept = Http2Connection, HTTP2
 
     def compile(self, level: Level, defaults: Defaults) -> Fields:
-        """The authority is in the place of a Host that is not set."""
+        """The authority is in the place of Host."""
         others = tuple((n, "" if n == "Host" else v) for n, v in defaults)
-        return compile_fields(self.conf.set_headers, others, level, OWN)
+        return compile_fields(self.set_headers, others, level, OWN)
 
     def start(self, r: Request, out: Outgoing, method: str) -> list[str]:
         out.chunked, out.reader = False, HTTP2
         scheme = "https" if SCHEMES[out.vars.scheme].tls else "http"
-        authority = "" if self.sets_host else out.vars.host_header
-        return start_lines(method, scheme, out.uri, authority)
+        authority = self.set_host(r) if self.set_host else ""
+        return start_lines(method, scheme, out.uri, authority or out.vars.host_header)
 
     def join(self, lines: list[str]) -> bytes:
         return join_head(lines)

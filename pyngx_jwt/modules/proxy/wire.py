@@ -92,7 +92,8 @@ class HttpWire(Wire):
 
     def compile(self, level: Level, defaults: Defaults) -> Fields:
         """The fields of requests."""
-        return compile_fields(self.conf.set_headers, defaults, level, OWN)
+        host = _host if self.conf.proxy_http_version == "1.1" else None
+        return compile_fields(self.conf.set_headers, defaults, level, OWN, host)
 
     def describe(self, scheme: str, url: Url, *, from_variables: bool) -> ProxyVars:
         """The parts that $proxy_host, $proxy_port and the request line need."""
