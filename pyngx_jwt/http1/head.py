@@ -291,8 +291,9 @@ def _parse_lines(
         refusal = TOO_MANY
     if len(index) != len(headers):
         refusal = join_repeated(head, options.max_headers) or refusal
+    is_whole = refusal is None
     refusal = _process_headers(head, options, refusal)
-    return head if refusal is None else refuse(refusal, "headers", head)
+    return head if refusal is None else refuse(refusal, "headers", head, is_whole=is_whole)
 
 
 def _process_headers(

@@ -70,8 +70,17 @@ class RefusedHead(NamedTuple):
     status: int
     message: str
     head: RequestHead
+    is_whole: bool = False  # all of its lines are good as such
+
+    @property
+    def names_server(self) -> bool:
+        """Whether Host has been looked for before the head was refused."""
+        return bool(self.head.host) or (self.is_whole and "host" not in self.head.index)
 
 
-def refuse(refusal: Refusal, part: str, head: RequestHead) -> RefusedHead:
+def refuse(
+    refusal: Refusal, part: str, head: RequestHead, *, is_whole: bool = False
+) -> RefusedHead:
     status, message = refusal
-    return RefusedHead(status, f"{message} while reading client request {part}", head)
+    text = f"{message} while reading client request {part}"
+    return RefusedHead(status, text, head, is_whole)

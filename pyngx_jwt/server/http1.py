@@ -392,6 +392,8 @@ class HttpProtocol(SocketConnection):
 
         Its body is not read, so none is announced to where an error page may lead."""
         r = self._new_request(refused.head)
+        if not refused.names_server:  # it is still the one that the handshake chose
+            r.server, r.location = self.server, self.server.location
         r.content_length_in, r.chunked_in = -1, False
         status = status_of_choice(r, self.address.names) or refused.status
         if refused.message:

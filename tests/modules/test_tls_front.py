@@ -137,6 +137,24 @@ def test_server_until_host_is_known(nginx: Nginx) -> None:
     assert get(nginx, "front.example", host="unknown.test") == "other"
 
 
+def test_server_of_requests_that_are_refused(nginx: Nginx) -> None:
+    """It is the one of the handshake, as long as no Host has been read."""
+    page = "error_page 400 /why; location = /why"
+    two(nginx, f"{page} {{ return 400 other; }}", f"{page} {{ return 400 front; }}")
+    host = "Host: other.example"
+    for head, told in [
+        ("GET /%00 HTTP/1.1", "front"),
+        (f"GET /%00 HTTP/1.1\r\n{host}", "front"),
+        (f"GET / HTTP/1.1\r\n{host}\r\n{host}", "other"),
+        ("GET / HTTP/1.1", "other"),
+    ]:
+        with shaken(nginx, "front.example", client_context()) as (_, wire):
+            wire.send(f"{head}\r\n\r\n".encode())
+            answer = wire.answer()
+            assert answer is not None and answer.status == 400
+            assert told in answer.text
+
+
 def test_sessions_stay_with_their_server(nginx: Nginx) -> None:
     two(nginx, "", "return 200 $ssl_session_reused;")
     context = client_context(TLS12)
