@@ -6,9 +6,11 @@ is run.  Programs, libraries and Python are those of this machine, read only.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -258,6 +260,9 @@ class Container:
         return self.process.wait(DEADLINE)
 
     def stop(self) -> None:
+        """With process 1 all end; --kill-child does not reach one that has changed its user."""
         if self.process is not None and self.process.poll() is None:
+            with contextlib.suppress(IndexError, FileNotFoundError, ProcessLookupError):
+                os.kill(self.pid(), signal.SIGKILL)
             self.process.kill()
             self.process.wait(DEADLINE)
