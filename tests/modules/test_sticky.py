@@ -329,6 +329,7 @@ ZONE = "zone=s:64k"
         ("cookie x y", 'unknown parameter "y"'),
         ("cookie x domain=", '"sticky" directive no value for "domain"'),
         ("cookie x domain=a domain=b", '"sticky" directive parameter "domain" is duplicate'),
+        ("cookie x domain=$nope", 'unknown "nope" variable'),
         ("cookie x path=", '"sticky" directive no value for "path"'),
         ("cookie x path=/ path=/", '"sticky" directive parameter "path" is duplicate'),
         ("cookie x expires=soon", '"sticky" directive invalid "expires" parameter value'),
