@@ -176,6 +176,13 @@ def test_page_has_readable_code_and_defaults(path: str) -> None:
     assert not re.search(r"^    Default: *$", text, re.MULTILINE)
 
 
+def test_variables_have_their_own_documentation() -> None:
+    """Not that of an object around their getter."""
+    lines = re.findall(r"^- (`\$\w+`): (.*)$", docs.pages()["variables.md"], re.MULTILINE)
+    assert [line for line in lines if line[1].startswith("A getter")] == []
+    assert ("`$jwt_claims`", "The claims as JSON, members sorted by name.") in lines
+
+
 def test_example_of_a_module_works() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     (code,) = re.findall(r'```python\n("""Says.*?)```', text, re.DOTALL)

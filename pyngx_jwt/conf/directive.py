@@ -345,7 +345,7 @@ def directive(
     def decorate(method: F) -> F:
         fewest, named, rest = _parameters(method)
         words = [*named[:fewest], *(f"[{word}]" for word in named[fewest:])]
-        words += [f"{word} ..." for word in rest]
+        words += [_repeated(named, word) for word in rest]
         ends = " { ... }" if opens or raw else ";"
 
         def declare(name: str, attribute: str) -> Directive:
@@ -365,6 +365,14 @@ def directive(
         return cast(F, Declaration(method, declare))
 
     return decorate
+
+
+def _repeated(named: tuple[str, ...], rest: str) -> str:
+    """How *rest is documented: in the singular, and as "..." after a parameter of that name."""
+    word = rest.removesuffix("s")
+    if word in named:
+        return "..."
+    return f"[{word} ...]" if named else f"{word} ..."
 
 
 def _parameters(method: Any) -> tuple[int, tuple[str, ...], tuple[str, ...]]:

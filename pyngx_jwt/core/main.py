@@ -207,7 +207,7 @@ class MainConf(Conf):
             raise ConfError('"load_module" directive is specified too late')
         self.modules += (file,)
 
-    @directive(LOGGED, default="logs/error.log error")
+    @directive(LOGGED, default="logs/error.log error", syntax="{name} file [level]")
     def error_log(self, file: str, *level: str) -> None:
         """Sets the destination of the error log and the lowest severity that is logged: debug,
         info, notice, warn, error, crit, alert or emerg.  The destination is a file, "stderr" or

@@ -411,8 +411,8 @@ class BufferedConf(HiddenHeadersConf):
         2 * PAGE,
         EVERYWHERE,
         "Limits the part of the buffers that can be waiting for the client in nginx. Here the "
-        "value is only checked against the other sizes and has no effect: what is read is sent at "
-        "once, and what the client does not take is limited by all buffers together.",
+        "value is only checked against the other sizes and has no effect: data is sent as soon as "
+        "it is read, and data that the client does not accept is limited by all buffers together.",
         shown="8k|16k",
     )
     force_ranges = flag(

@@ -1,4 +1,4 @@
-"""What "health_check" and "match" say (ngx_http_upstream_hc_module)."""
+"""Checks the health of upstream servers, as ngx_http_upstream_hc_module of NGINX Plus does."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from ..conf.directive import Conf
 from ..core.module import CoreModule, Hook
-from .variables import Get, R, Set
+from .variables import Get, R, Set, documentation_of
 
 C = TypeVar("C", bound=Conf)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,7 +49,7 @@ class SessionModule(CoreModule[C], Generic[C, R]):
 
         def register(get: Get[R]) -> Get[R]:
             self.variables[name] = get
-            self.variable_docs[name] = get.__doc__ or ""
+            self.variable_docs[name] = documentation_of(get)
             if set:
                 self.setters[name] = set
             if changeable:

@@ -66,6 +66,11 @@ def unsettled(get: Get[R]) -> Get[R]:
     return Unsettled(get)
 
 
+def documentation_of(get: Get[R]) -> str:
+    """The docstring of a getter, whether or not it is marked as unsettled."""
+    return (get.get if isinstance(get, Unsettled) else get).__doc__ or ""
+
+
 class VariableTable(Generic[R]):
     """The variables of the sessions of one kind: the modules' and those that the configuration
     defines itself."""

@@ -102,7 +102,7 @@ class LimitReqConf(Conf):
         requests per second (r/s) or per minute (r/m).  The key can contain variables; requests with
         an empty key are not limited.  If the zone is full, the least recently used states are
         removed.  With "sync", the zone is shared between machines by the server of
-        "pyngx_zone_store"; "fallback" says what happens while it cannot be asked."""
+        "pyngx_zone_store"; "fallback" applies while that server is unreachable."""
         template, parameter, speed = Template(key), "", 1000
         words, fallback = split_sync(parameters)
         for text in words:

@@ -127,7 +127,7 @@ class SessionLogConf(Conf):
 
     @directive(EVERYWHERE, default="off")
     def session_log(self, zone: str) -> None:
-        """Logs the sessions of requests in a zone; "off" cancels what an outer level says."""
+        """Logs the sessions of requests in a zone; "off" cancels an inherited value."""
         if self._off or vars(self).get("session_zone") is not None:
             raise ConfError("is duplicate")
         if zone == "off":

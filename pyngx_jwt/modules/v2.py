@@ -76,7 +76,7 @@ def _obsolete(contexts: Contexts, instead: str = "") -> Any:
 
 
 class V2Conf(Conf):
-    http2 = flag(False, HERE, "Enables HTTP/2, beside HTTP/1.")
+    http2 = flag(False, HERE, "Enables HTTP/2 in addition to HTTP/1.")
     http2_body_preread_size = slot(
         65536,
         _parse_preread,

@@ -1,4 +1,4 @@
-"""Shares zones between machines, by a Redis or Valkey server.
+"""Shares zones between machines through a Redis or Valkey server.
 
 A zone with the parameter "sync" is shared: the limits of "limit_req" and "limit_conn" hold for all
 machines together, and the values of "keyval" and the sessions of "sticky learn" are copied to all
@@ -64,13 +64,14 @@ class ZoneStoreConf(Conf):
         redis+sentinel://host[:port][,host ...]/service[/db] is the server that Sentinels name, and
         redis+cluster://host[:port][,host ...] a Redis Cluster; both can begin with "rediss".
         Names of keys begin with the prefix ("pyngx:", or "{pyngx}:" in a cluster).  If the server
-        does not answer within the timeout (200 milliseconds), or cannot be connected to, each
-        machine decides by itself ("local"), or requests that a shared limit applies to are refused
-        ("deny").  The password can be the first line of a file, and that of the Sentinels the one
-        of another.  With TLS, the server needs a certificate for the host of the URL, or for
-        "server_name"; it is verified with the certificates of the system, or of the given file.
-        "certificate" and "certificate_key" are those of the client, and "crl" is a list of revoked
-        certificates.  Files are read when the configuration is loaded."""
+        cannot be reached, or does not answer within the timeout (200 milliseconds), each machine
+        decides by itself ("fallback=local"), or requests that a shared limit applies to are
+        refused ("fallback=deny").  "password_file" and "sentinel_password_file" are files whose
+        first line is the password.  With TLS, the server needs a certificate for the host of the
+        URL, or for "server_name"; it is verified with the certificate authorities of the system,
+        or with those in "trusted_certificate".  "certificate" and "certificate_key" are those of
+        the client, and "crl" is a list of revoked certificates.  Files are read when the
+        configuration is loaded."""
         store = self.scope.shared(ZoneStore)
         if store.settings is not None:
             raise ConfError('"pyngx_zone_store" directive is duplicate')

@@ -77,20 +77,21 @@ class JwtConf(Conf):
         "",
         UNAVAILABLE,
         EVERYWHERE,
-        'Sets what requests with a token are answered while the keys of "auth_jwt_key_request" '
-        'cannot be had: before the first successful fetch, and when "pyngx_jwt_keys_stale" is '
-        "over. 503 comes with Retry-After. By default it is what the module answers, 500 in NGINX "
-        "Plus and 401 in kjdev's; TeslaGov's, max-lt's and tizpuppi's have no such requests, and "
-        "the default is 503. A token that other keys of the level verify is accepted in all "
-        'dialects but NGINX Plus\'s. With "satisfy any", 401 takes the place of 503.',
+        "Sets the status for requests with a token while the keys of "
+        '"auth_jwt_key_request" are not available: before the first successful fetch, and after '
+        '"pyngx_jwt_keys_stale". 503 is sent with Retry-After. The default is the status of the '
+        "module: 500 for NGINX Plus and 401 for kjdev. The modules of TeslaGov, max-lt and "
+        "tizpuppi have no such requests; the default for these dialects is 503. A token that other "
+        "keys of the level verify is accepted, except in the dialects of NGINX Plus. With "
+        '"satisfy any", 401 is used instead of 503.',
     )
     pyngx_jwt_prefetch = flag(
         False,
         HTTP | SERVER,
         'Fetches the keys of "auth_jwt_key_request" when a worker starts, and again in the '
         "background before they are too old, instead of when a request needs them. Workers share "
-        "what is fetched. It applies to responses that requests share. Keys are also fetched early "
-        'if a location has "pyngx_health".',
+        "the keys. It applies to responses that requests share. Keys are also fetched early if a "
+        'location has "pyngx_health".',
     )
     pyngx_jwt_max_token_size = _limit(
         parse_size, LIMITS.token_size, "Limits the size of a token. A larger one is refused.", "16k"

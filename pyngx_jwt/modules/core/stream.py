@@ -1,4 +1,4 @@
-"""Passes TCP connections and UDP datagrams on, without a look at what is in them.
+"""Passes TCP connections and UDP datagrams on without inspecting their contents.
 
 Variables, conditions and upstreams are those of `http`; a server of `stream` has no locations, and
 sees no requests.
@@ -39,7 +39,7 @@ class StreamCoreConf(Conf):
     preread_buffer_size = size(
         16384,
         IN_STREAM,
-        "Limits what is read of a connection before it is passed on, for example by "
+        "Limits the data that is read from a connection before it is passed on, for example by "
         '"ssl_preread". A client that sends more without an end is disconnected.',
         shown="16k",
     )

@@ -1,9 +1,9 @@
-"""Logs what requests and sessions go through.
+"""Logs the steps of requests and sessions.
 
-At the level "debug", "error_log" has a line for each step of a request: its head, the location
-that was found, the modules that look at it and what they decide, variables that get their values,
-the servers that were asked, and the head of the response.  Tokens, cookies and passwords in it are
-replaced by "***".  A configuration that asks for none of it is served without a look at this.
+At the level "debug", "error_log" has a line for each step of a request: its head, the selected
+location, the modules that handle it and their results, variables that are evaluated, the upstream
+servers, and the head of the response.  Tokens, cookies and passwords are replaced by "***".
+Without that level and this directive, there is no cost.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Clients:
 class DebugConf(Conf):
     @directive(EVENTS, syntax="debug_connection address | CIDR | name | unix:")
     def debug_connection(self, client: str) -> None:
-        """Logs all that concerns requests and sessions of some clients, at the level "debug" and
-        all others, whatever the level of "error_log" is."""
+        """Logs all messages about requests and sessions of these clients, including those of the
+        level "debug", whatever the level of "error_log" is."""
         self.scope.shared(Clients).networks += self._networks(client)
 
     def _networks(self, text: str) -> Iterable[Network]:

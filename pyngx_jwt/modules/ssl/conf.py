@@ -1,4 +1,4 @@
-"""The ssl_* directives."""
+"""Sets certificates, protocols, sessions and client verification of TLS connections."""
 
 from __future__ import annotations
 

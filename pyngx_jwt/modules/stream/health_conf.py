@@ -75,9 +75,9 @@ class StreamHealthConf(Conf):
     @directive(STREAM, raw=True, syntax="match name { ... }")
     def match(self, name: str, *, entries: Iterable[Statement]) -> None:
         """Defines a test for "health_check".  "send" is a text that is sent to the server.
-        "expect" is a text that what the server sends must contain, or an expression that must match
-        it, after "~", or "~*" to ignore case; at most "proxy_buffer_size" bytes are looked at.  In
-        texts, "\\\\x" with two digits is the byte with that hexadecimal number."""
+        "expect" is a text that the response must contain, or, after "~" or "~*" (which ignores
+        case), a regular expression that must match it; at most "proxy_buffer_size" bytes are
+        read.  In texts, "\\\\x" with two digits is the byte with that hexadecimal number."""
         blocks = self.level.shared(StreamMatchBlocks)
         if name in blocks:
             raise ConfError(f'duplicate match "{name}"')

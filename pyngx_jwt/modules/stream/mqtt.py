@@ -1,4 +1,4 @@
-"""Changes what MQTT clients say of themselves when they connect."""
+"""Changes the identifier, user name and password of MQTT clients."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class MqttConf(Conf):
         False,
         IN_STREAM,
         "Requires that clients begin with a CONNECT packet of MQTT 3.1.1 or 5.0, and passes it on "
-        'with the fields that "mqtt_set_connect" sets. Other connections are closed. All that '
-        'follows is passed on as it is. For TCP with "proxy_pass".',
+        'with the fields that "mqtt_set_connect" sets. Other connections are closed. Later '
+        'packets are passed on unchanged. For TCP with "proxy_pass".',
     )
     mqtt_buffers = buffers(
         (100, 1024),
         IN_STREAM,
-        "Limits the size of the CONNECT packet, to that of all these buffers together.",
+        "Limits the size of the CONNECT packet to the total size of these buffers.",
         shown="100 1k",
     )
     mqtt_rewrite_buffer_size = accepted(

@@ -1,4 +1,4 @@
-"""Finds out who an MQTT client says it is, before it is passed on."""
+"""Reads the identifier and user name of an MQTT client before its connection is passed on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hands connections over to another address that is listened on."""
+"""Hands connections over to another listen address."""
 
 from __future__ import annotations
 

@@ -27,10 +27,10 @@ class PrereadConf(Conf):
     ssl_preread = flag(
         False,
         IN_STREAM,
-        "Reads what a client says first in a TLS handshake: the name of the server that it "
-        "requests (SNI), and the protocols that it offers (ALPN). Of the servers of the address, "
-        "that with the name then serves the connection. What was read is passed on. If the client "
-        "does not speak TLS, the variables are empty.",
+        "Reads the first message of a TLS client: the name of the server that it requests (SNI), "
+        "and the protocols that it offers (ALPN). The name selects one of the servers of the "
+        "address. The message is passed on unchanged. If the client does not speak TLS, the "
+        "variables are empty.",
     )
 
 

@@ -47,7 +47,7 @@ class StreamProxyConf(TlsConf, prefix="proxy", contexts=IN_STREAM, without=NOT_H
     proxy_buffer_size = size(
         16384,
         IN_STREAM,
-        "Limits what is read at a time of a client or an upstream, before it is passed on.",
+        "Limits the data that is read from a client or an upstream before it is passed on.",
         shown="16k",
     )
     proxy_download_rate = slot(

@@ -137,13 +137,13 @@ class PlusConf(TokenConf):
     def compared(self) -> tuple[Compared, ...]:
         return tuple(Compared(demand.name, demand.values) for demand in self.claims)
 
-    @directive(HTTP)
+    @directive(HTTP, syntax="{name} $variable name ...")
     def auth_jwt_claim_set(self, variable: str, name: str, *names: str) -> None:
         """Sets a variable to a claim.  Several names address a member of a nested object, from the
         outside in.  Elements of arrays are joined with commas, objects are JSON."""
         self._define(variable, claim_getter, name, *names)
 
-    @directive(HTTP)
+    @directive(HTTP, syntax="{name} $variable name ...")
     def auth_jwt_header_set(self, variable: str, name: str, *names: str) -> None:
         """Sets a variable to a member of the JOSE header.  Several names address a member of a
         nested object."""
