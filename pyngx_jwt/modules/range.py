@@ -65,7 +65,8 @@ def filter_ranges(conf: RangeConf, level: Level) -> HeaderFilter | None:
             if ranges:
                 _send_parts(r, ranges, boundaries)
                 return
-        r.headers_out.append(("Accept-Ranges", "bytes"))
+        if r.sent_header("accept-ranges") is None:
+            r.headers_out.append(("Accept-Ranges", "bytes"))
 
     return filter_header
 

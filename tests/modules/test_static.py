@@ -485,12 +485,6 @@ def test_root_that_ends_with_a_slash(nginx: Nginx) -> None:
     ]
 
 
-def test_accept_ranges_twice(nginx: Nginx) -> None:
-    """A location's own field does not take the place of nginx's."""
-    nginx("location / { add_header Accept-Ranges none; }", files={"html/ten": "0123456789"})
-    assert sorted(nginx.request("GET /ten").all("Accept-Ranges")) == ["bytes", "none"]
-
-
 def test_changed_file(site: Nginx) -> None:
     site.write("html/changing", "one")
     before = site.request("GET /changing")
