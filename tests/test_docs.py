@@ -66,7 +66,7 @@ WORKING = {("stream", "tcp_nodelay")}  # which have no effect in other modules
 UNTESTED = {
     *("add_trailer_inherit", "gzip_no_buffer"),
     *("keepalive_min_timeout", "lingering_close"),
-    *("proxy_busy_buffers_size", "proxy_cache_lock_age"),
+    "proxy_cache_lock_age",
     *("proxy_force_ranges", "proxy_send_timeout"),
 }
 

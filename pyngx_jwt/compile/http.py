@@ -10,7 +10,7 @@ from ..http.ports import Built
 from ..stream.module import stream_modules
 from .listening import build_ports
 from .locations import compile_server
-from .merging import check, check_locations, merge
+from .merging import check, check_locations, merge, prepare
 from .plans import Plans
 from .variables import build_variables, check_variables
 
@@ -19,6 +19,7 @@ from .variables import build_variables, check_variables
 def finish_http(http: Level) -> None:
     """Does what ngx_http_block does at the end of http."""
     scope = http.scope
+    prepare(http, http_modules(scope))
     of_stream = frozenset(stream_modules(scope))
     merge(http, [module.conf for module in scope.modules if module not in of_stream])
     for server in http.inner(SERVER):

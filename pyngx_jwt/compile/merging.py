@@ -21,6 +21,16 @@ Kinds = tuple[type[Conf], ...]
 Looks = list[tuple[type[Conf], Callable[[Any, Any], None], bool]]
 
 
+def prepare(outermost: SessionBlock, modules: Iterable[SessionModule[Any, Any]]) -> None:
+    """Has modules report what nginx reports before it merges; who wants all errors gets these with
+    the blocks they are in."""
+    if outermost.scope.watch.wants_all:
+        return
+    for module in modules:
+        for look in module.before_merge:
+            look(outermost)
+
+
 def merge(outermost: SessionBlock, kinds: Iterable[type[Conf]]) -> None:
     """Hands down what is not set, from the outside in."""
     kinds = tuple(dict.fromkeys(kinds))

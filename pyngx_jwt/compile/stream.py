@@ -17,7 +17,7 @@ from ..stream.module import AnyStreamModule, stream_modules
 from ..stream.ports import StreamBuilt, StreamPort
 from ..stream.session import StreamPhase, StreamServer
 from .listening import addresses_of, grouped, run_hooks
-from .merging import check, merge
+from .merging import check, merge, prepare
 from .variables import build_variables, check_variables
 
 B = TypeVar("B")
@@ -27,6 +27,7 @@ B = TypeVar("B")
 def finish_stream(stream: StreamLevel) -> None:
     """Does what ngx_stream_block does at the end of stream."""
     scope, modules = stream.scope, stream_modules(stream.scope)
+    prepare(stream, modules)
     merge(stream, (MainConf, *(module.conf for module in modules)))
     check(stream, modules)
     check_variables(stream)

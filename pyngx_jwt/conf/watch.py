@@ -60,6 +60,7 @@ class LoadWatch:
     that is being read or compiled."""
 
     sees_entries = False  # whether entries of blocks have to be read one by one for it
+    wants_all = False  # whether it goes on after errors
     # What builders may raise.  After an error that was passed over they can meet anything.
     caught: tuple[type[Exception], ...] = (ConfError,)
 

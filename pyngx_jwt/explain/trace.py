@@ -98,7 +98,7 @@ ANSWERS = (
 class Trace(LoadWatch):
     """Wraps handlers while a configuration is compiled, and then follows requests."""
 
-    sees_entries = True
+    sees_entries = wants_all = True
 
     def __init__(self, *, is_elsewhere: bool = False) -> None:
         """`is_elsewhere`: the configuration may be of another machine."""

@@ -42,6 +42,7 @@ from ..http.template import Template, template, without_variables
 from ..http.tls import VERSIONS, certificate_cache, read_passwords
 from ..tls.pairs import PairCache
 from ..upstream.address import Url, parse_local, parse_upstream
+from .groups import Upstreams
 from .scheme import BARE, Scheme, split_scheme
 
 NEXT = (
@@ -314,6 +315,8 @@ class GatewayConf(Conf):
         """Of several directives of a block that pass requests on the last one counts."""
         self._target = target
         self.level.passes = type(self)
+        if target.url is not None:
+            self.level.shared(Upstreams).expect(target.url, target.statement)
 
     @property
     def next_kinds(self) -> frozenset[str]:

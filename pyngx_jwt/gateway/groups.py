@@ -31,6 +31,18 @@ class Upstreams:
         self.declared: dict[str, Declared] = {}  # names in lower case
         self._built: dict[str, Upstream] = {}
         self._implied: dict[tuple[str, int], Upstream] = {}
+        self._expected: list[tuple[Url, Statement | None]] = []
+
+    def expect(self, url: Url, statement: Statement | None) -> None:
+        """A directive names a group or an address."""
+        self._expected.append((url, statement))
+
+    def resolve(self) -> None:
+        """Resolves the addresses in the order in which they were read; can fail with nginx's error
+        (ngx_http_upstream_init_main_conf)."""
+        for url, statement in self._expected:
+            if url.host.lower() not in self.declared:
+                self.of_url(url, statement)
 
     def get(self, name: str) -> Upstream | None:
         """A declared group, which may be declared after its use."""

@@ -25,6 +25,9 @@ class SessionModule(CoreModule[C], Generic[C, R]):
         self.prefixes: dict[str, FactoryOf[R]] = {}
         self.looking_around: set[Callable[..., Any]] = set()
 
+        # When the outermost block has been read, and nothing is merged; may raise ConfError.
+        self.before_merge: Hook[Callable[[Any], None]] = Hook()
+
         # Looks at every merged conf before anything is built; may raise ConfError.
         self.after_merge: Hook[Callable[[C, Any], None]] = Hook()
 

@@ -265,6 +265,27 @@ def test_rejected(nginx: Nginx, group: str, error: str) -> None:
     nginx.rejects(http=f"upstream u {{\n{group}\n}}", message=error, line=2)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "location /a { return 200 $no_such; }",
+        "location /a { proxy_cache no_such; proxy_pass http://127.0.0.1; }",
+        "location /a { proxy_buffers 4 8k; proxy_busy_buffers_size 64k; }",
+        "ssl_certificate %%DIR%%/no.such; ssl_certificate_key %%DIR%%/no.such;",
+    ],
+)
+@pytest.mark.parametrize(
+    "target, error",
+    [
+        ("fastcgi_pass no_port", 'no port in upstream "no_port"'),
+        ("proxy_pass http://no.such.invalid:80", 'host not found in upstream "no.such.invalid"'),
+    ],
+)
+def test_first_of_several_errors(nginx: Nginx, other: str, target: str, error: str) -> None:
+    """The servers of all locations are resolved before anything else is looked at as a whole."""
+    nginx.rejects(f"{other}\nlocation /b {{\n{target};\n}}", error, line=3)
+
+
 @pytest.mark.pyngx_only("the parameter is one of NGINX Plus")
 @pytest.mark.parametrize("measure", ["header", "last_byte"])
 def test_random_two_least_time(nginx: Nginx, measure: str) -> None:

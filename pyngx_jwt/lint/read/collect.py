@@ -38,7 +38,7 @@ class Collector(LoadWatch):
     """Remembers errors, and which statements stand on which level."""
 
     caught = (Exception,)
-    sees_entries = True
+    sees_entries = wants_all = True
 
     def __init__(self, target: TargetServer) -> None:
         self.target = target

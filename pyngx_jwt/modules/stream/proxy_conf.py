@@ -9,6 +9,7 @@ from ...conf.directive import UNLIMITED, directive, flag, number, size, slot, ti
 from ...conf.values import parse_size
 from ...errors import ConfError
 from ...gateway.conf import PassTarget, TlsConf
+from ...gateway.groups import Upstreams
 from ...http.template import Template
 from ...stream.contexts import IN_STREAM, STREAM_SERVER
 from ...upstream.address import parse_upstream
@@ -130,6 +131,8 @@ class StreamProxyConf(TlsConf, prefix="proxy", contexts=IN_STREAM, without=NOT_H
             if url.uri:
                 raise ConfError(f'invalid host in upstream "{address}"')
         self._target = PassTarget(text, url, "", self.scope.statement, "")
+        if url is not None:
+            self.level.shared(Upstreams).expect(url, self.scope.statement)
         takes_over(self)
 
     @directive(IN_STREAM, arity=(1, UNLIMITED))

@@ -514,6 +514,12 @@ def check_servers(level: SessionBlock) -> None:
         raise ConfError("no servers are inside upstream")
 
 
+@upstream.before_merge
+def resolve_addresses(level: SessionBlock) -> None:
+    """Names that cannot be resolved are reported before other errors of whole blocks."""
+    level.shared(Upstreams).resolve()
+
+
 @upstream.after_merge
 def build_groups(conf: UpstreamConf, level: Level) -> None:
     """Builds groups that nothing refers to, too: they may be wrong."""

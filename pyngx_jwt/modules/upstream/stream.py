@@ -6,7 +6,7 @@ from ...stream.contexts import STREAM
 from ...stream.level import StreamLevel
 from ...stream.module import StreamModule
 from ...stream.session import StreamSession
-from .conf import UpstreamConf, build_all, upstream
+from .conf import UpstreamConf, build_all, resolve_addresses, upstream
 from .variables import each, seconds
 
 stream_upstream = StreamModule("stream_upstream", UpstreamConf)
@@ -30,6 +30,9 @@ def upstream_first_byte_time(s: StreamSession) -> str | None:
 def upstream_session_time(s: StreamSession) -> str | None:
     """Seconds, with milliseconds, that the session with the server has taken."""
     return each(s, lambda state: seconds(state.response_time))
+
+
+stream_upstream.before_merge(resolve_addresses)
 
 
 @stream_upstream.after_merge
