@@ -135,8 +135,9 @@ def _authority(row: Row, is_open: bool) -> list[Piece]:
             joined[-1] += piece
         else:
             joined.append(piece)
-    if joined[0] == Origin("scheme") and joined[1:] and str(joined[1]).startswith("://"):
-        joined = [f"http{joined[1]}", *joined[2:]]
+    after = joined[1] if joined[1:] else ""
+    if isinstance(joined[0], Origin) and isinstance(after, str) and after.startswith("://"):
+        joined = [f"http{after}", *joined[2:]]  # the scheme, which may be one of few
     if isinstance(joined[0], str):
         head, sign, rest = joined[0].partition("://")
         if not sign and head.endswith("/") and len(joined) > 1:

@@ -74,6 +74,8 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             "location / { proxy_pass http://$arg_host; }",
             "location / { proxy_pass http://$cookie_backend$request_uri; }",
             "location / { set $to $http_x_backend; proxy_pass $scheme://$to; }",
+            "location ~ ^/p/(https?)/(.*?)/(.*) { proxy_pass $1://$2/$3; }",
+            "location ~ ^/p/(https?)/(.*)/ { set $s $1; set $to $2; proxy_pass $s://$to/; }",
             ("map $arg_b $to { default $arg_b; }", "location / { proxy_pass http://$to/; }"),
             "location ~ ^/p/(?<to>[^/]+) { proxy_pass http://$to; }",
             "location / { rewrite ^/(.+)$ $1 break; proxy_pass http://127.0.0.1:$arg_port; }",
@@ -82,6 +84,7 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             "location ~ ^/api(.*)$ { proxy_pass http://10.0.0.1$1; }",
         ),
         (
+            "location ~ ^/p/(https?)/(.*) { proxy_pass $1://10.0.0.1/$2; }",
             "location / { set_md5 $to $arg_to; proxy_pass http://$to.example; }",
             (
                 "keyval_zone zone=k:1m; keyval $arg_to $to zone=k;",
