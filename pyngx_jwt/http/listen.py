@@ -79,6 +79,8 @@ def _addresses(address: str, default_port: int) -> list[Listen]:
                 f'no path in the unix domain socket in "{address}" of the "listen" directive'
             )
         return [Listen(socket.AF_UNIX, address[5:], 0)]
+    if "/" in address or "?" in address:
+        raise ConfError(f'invalid host in "{address}" of the "listen" directive')
     host, ports = _split(address)
     first, last = _ports(ports, address) if ports else (default_port, default_port)
     return [

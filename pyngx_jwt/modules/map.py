@@ -29,6 +29,8 @@ class MapConf(Conf):
         then wildcards, then regular expressions in their order.  Other parameters: "default",
         "volatile", "include".  The value is evaluated when it is used and then kept for the
         request or connection, except for maps of claims."""
+        for size in ("map_hash_bucket_size", "map_hash_max_size"):
+            vars(self).setdefault(size, 0)  # for nginx they are set from the first block on
         source, name = Template(string), variable_name(variable)
         variables: VariableTable[Any] = self.level.variables
         table = MapTable()

@@ -57,6 +57,26 @@ def test_location_selection(nginx: Nginx) -> None:
         nginx.exchange(f"> GET {path}\n< 200\n<\n< {told}")
 
 
+@pytest.mark.parametrize("words", ["~", "~*", '~ ""', '~* ""', "^~", '^~ ""', '""'])
+def test_location_without_a_uri(nginx: Nginx, words: str) -> None:
+    """The empty text is the beginning of every URI, and every URI matches it."""
+    nginx(f"location {words} {{ return 200 all; }}")
+    assert nginx.request("GET /a").text == nginx.request("GET /").text == "all"
+
+
+@pytest.mark.parametrize("first", ["/ { return 200 prefix; } location ~", "= { } location ^~"])
+def test_order_of_locations_without_a_uri(nginx: Nginx, first: str) -> None:
+    nginx(f"location {first} {{ return 200 first; }} location ~ a {{ }}")
+    assert nginx.request("GET /a").text == "first"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:80/x", "8080/", "localhost?x", "[::1]:80/", "[/"])
+def test_listen_takes_no_path(nginx: Nginx, address: str) -> None:
+    message = f'invalid host in "{address}" of the "listen" directive'
+    nginx.rejects(http=f"server {{ listen {address}; }}", message=message)
+    nginx.rejects(main=f"stream {{ server {{ listen {address}; return x; }} }}", message=message)
+
+
 def test_no_location(nginx: Nginx) -> None:
     nginx("location /a { return 200; }")
     nginx.exchange("> GET /b\n< 404")

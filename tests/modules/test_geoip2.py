@@ -108,6 +108,21 @@ def test_variables(nginx: Nginx) -> None:
     assert values == ["[RU]", "[none]", "[none]", "[none]", "[none]"]
 
 
+def test_names_of_the_geoip_module(nginx: Nginx) -> None:
+    """Configurations use them for what they define: nginx seldom loads that module."""
+    nginx.write("a.mmdb", database("10.0.0.0/8", RECORD))
+    nginx(
+        "set $geoip_city ours;"
+        'location / { return 200 "$geoip_country_code|$geoip_city|$geoip_org"; }',
+        http="""
+            geoip2 a.mmdb { $geoip_country_code default=XX source=$arg_ip country iso_code; }
+            map $arg_ip $geoip_org { default mapped; }
+        """,
+    )
+    assert nginx.request("GET /?ip=10.0.0.1").text == "RU|ours|mapped"
+    assert nginx.request("GET /?ip=11.0.0.1").text == "XX|ours|mapped"
+
+
 @pytest.mark.parametrize(
     ("http", "message"),
     [

@@ -176,6 +176,13 @@ def test_used_in_directives(nginx: Nginx) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["map_hash_max_size", "map_hash_bucket_size"])
+def test_sizes_come_before_maps(nginx: Nginx, name: str) -> None:
+    maps = "map $uri $a { default 1; } map $uri $b { default 1; }"
+    nginx.accepts(http=f"{name} 2048; {maps}")
+    nginx.rejects(http=f"{maps} {name} 2048;", message=f'"{name}" directive is duplicate')
+
+
 def test_many_entries(nginx: Nginx) -> None:
     entries = "".join(f"key-{n} value-{n};\n" for n in range(5000))
     nginx(

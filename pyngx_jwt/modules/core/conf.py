@@ -107,7 +107,7 @@ class CoreConf(CoreSettings):
         add_server_names(self, (name, *names))
 
     @directive(SERVER | LOCATION, opens=LOCATION, syntax="location [ = | ~ | ~* | ^~ ] uri")
-    def location(self, modifier: str, uri: str = "") -> None:
+    def location(self, modifier: str, uri: str | None = None) -> None:
         """Sets the configuration for requests with a URI that starts with the prefix, equals it
         ("="), or matches a regular expression ("~", and "~*" for any case).  The longest prefix is
         selected first; regular expressions are then tried in their order, unless the prefix is

@@ -14,11 +14,12 @@ def lower_name(name: str) -> str:
     return name if name.startswith("~") else ascii_lower(name)
 
 
-_GLUED = re.compile(r"(=|\^~|~\*|~)(.+)", re.S)
+_GLUED = re.compile(r"(=|\^~|~\*|~)(.*)", re.S)
 
 
-def split_location(modifier: str, uri: str) -> tuple[str, str]:
-    if uri:
+def split_location(modifier: str, uri: str | None) -> tuple[str, str]:
+    """The modifier and the URI, which may be one word, and of which the URI may be empty."""
+    if uri is not None:
         if modifier not in ("=", "^~", "~", "~*"):
             raise ConfError(f'invalid location modifier "{modifier}"')
         return modifier, uri

@@ -190,5 +190,8 @@ def geoip_area_code(r: Session) -> str | None:
     return _city(r, lambda city: str(city.area_code))
 
 
+# Where nginx has not loaded its module, configurations define these names in other ways.
+geoip.changeable.update(geoip.variables)
+
 stream_geoip = StreamModule("stream_geoip", GeoipConf)
 stream_geoip.take_variables(geoip)
