@@ -75,7 +75,7 @@ def is_plain(r: Request) -> bool:
         and r.etag is None
         and r.location_out is None
         and r.status_line is None
-        and not (r.chunked_out or r.charset or r.own_server or r.own_date)
+        and not (r.chunked_out or r.charset or r.gzip_vary or r.own_server or r.own_date)
     )
 
 

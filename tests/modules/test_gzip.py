@@ -76,6 +76,19 @@ def test_response(site: Nginx) -> None:
     assert gzip.decompress(answer.body) == b"x" * 500
 
 
+def test_vary_of_alike_responses(nginx: Nginx) -> None:
+    """Only the location with compression says that it varies, whichever is asked first."""
+    text = "a" * 100
+    nginx(f"""
+        default_type text/html;
+        location /plain {{ return 200 {text}; }}
+        location /gzip  {{ gzip on; gzip_vary on; return 200 {text}; }}
+        """)
+    uris = ["/gzip", "/plain", "/gzip", "/plain"]
+    got = [nginx.request(f"GET {uri}").get("Vary") for uri in uris]
+    assert got == ["Accept-Encoding", None, "Accept-Encoding", None]
+
+
 def test_head(site: Nginx) -> None:
     site.exchange(f"> HEAD /\n> {GZIP}\n< 200\n< Content-Encoding: gzip\n< !Content-Length\n<")
 
