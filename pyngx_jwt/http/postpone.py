@@ -177,8 +177,8 @@ class Postponed(InParts):
 
     async def finish(self) -> None:
         """Waits for the end of the output."""
-        while self._driver is not None:
-            await asyncio.wait({self._driver})
+        while (driver := self._driver) is not None and not driver.done():
+            await asyncio.wait({driver})
 
     def stop(self) -> None:
         """Ends what writes the output: it is complete, or the client has left."""
@@ -251,6 +251,7 @@ class Postponed(InParts):
             if self._has_ended and not self._was_aborted:
                 self._end()
         except ConnectionResetError:
+            self._driver = None
             self.abort()
 
     async def _advance(self, item: Item) -> None:

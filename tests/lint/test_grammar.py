@@ -62,7 +62,7 @@ def test_a_wrong_server_is_one_error(linter: Linter, server: str) -> None:
         "server { location / { proxy_pass http://u; } location /b { proxy_pass http://u; } } }"
     )
     (error,) = [f for f in linter.findings(text) if f.is_error]
-    assert error.line == 4 and error.hint == "its syntax is: server address parameters ...;"
+    assert error.line == 4 and error.hint == "its syntax is: server address [parameter ...];"
 
 
 def test_upstreams_without_servers_are_errors(linter: Linter) -> None:
